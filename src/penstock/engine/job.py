@@ -1,0 +1,327 @@
+"""A whole job: opens input, output, process function and transport, runs the pipeline, and closes everything again.
+
+Decides what an existing output means (resume, refuse, overwrite). Nothing is created before every input was checked.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from penstock import __version__
+from penstock.engine.admit import IdSet, ResumePoint
+from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
+from penstock.engine.rundir import RunDir
+from penstock.engine.store import ShardOptions, Store
+from penstock.errors import ConfigError
+from penstock.fetch.options import FetchOptions
+from penstock.model import FailureKind
+from penstock.policy.addresses import AddressPolicy
+from penstock.process.options import ProcessOptions, Runner
+from penstock.process.runner import make_runner
+from penstock.sources.options import SourceOptions
+from penstock.sources.source import Source
+from penstock.telemetry.counters import Counters, Earlier
+from penstock.telemetry.snapshot import Snapshot
+from penstock.telemetry.stats import RunFacts, summary_dict
+
+if TYPE_CHECKING:
+    import pyarrow
+
+RUN_FORMAT = 1
+_MARKER_NAME = "process.marker"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a run is told. `on_existing`: what to do when `out` holds a run. "auto" resumes it if it is of the
+    same input and refuses it otherwise, "resume" goes on even if the input looks different, "overwrite" starts anew."""
+
+    inputs: tuple[str, ...]
+    out: Path
+    source: SourceOptions = field(default_factory=SourceOptions)
+    fetch: FetchOptions = field(default_factory=FetchOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    process: ProcessOptions = field(default_factory=ProcessOptions)
+    shards: ShardOptions = field(default_factory=ShardOptions)
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
+    on_existing: Literal["auto", "resume", "overwrite"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """How a job ended: `run` as the engine says, `snapshot` of the end, `facts` for the summary."""
+
+    run: RunResult
+    snapshot: Snapshot
+    facts: RunFacts
+
+    @property
+    def exit_code(self) -> int:
+        """0 all written · 1 some items failed · 75 stopped but resumable · 130 or 143 interrupted, drained cleanly."""
+        if self.run.state == "stopped" or self.run.is_drain_overdue:
+            return 75
+        if self.run.signal is not None:
+            return 128 + self.run.signal
+        if self.run.state == "interrupted":
+            return 75
+        return 1 if self.run.counters.failed else 0
+
+
+class Watcher:
+    """Sees a job while it runs: `started` once, then `on_round` four times a second. This one does nothing."""
+
+    def started(self, pipeline: Pipeline) -> None: ...
+
+    def on_round(self, now_s: float) -> None: ...
+
+
+async def run_job(
+    job: Job,
+    *,
+    watcher: Watcher | None = None,
+    handle_signals: bool = False,
+    on_step: Callable[[str], None] | None = None,
+) -> JobResult:
+    """Fetch, process and write `job`. Raises ConfigError before anything is started or created.
+
+    `on_step` is called at each step of the commit protocol (`store.STEPS`); for tests that kill the process there.
+    """
+    from penstock.sources.inputs import open_source
+
+    source = open_source(job.inputs, job.source)
+    make_runner(job.process)  # only to find out now whether the function can be used
+    run_dir = RunDir(job.out)
+    total = source.total if source.total is not None else source.estimate_total()
+    prepared = _prepare(job, run_dir, source.fingerprint, source.columns, source.schema, on_step)
+    try:
+        resume = prepared.store.resume
+        point = _resume_point(resume.checkpoint, resume.done)
+        return await _run(job, prepared, source, point, total, watcher or Watcher(), handle_signals)
+    finally:
+        prepared.store.close()
+
+
+async def run_retry(
+    job: Job,
+    kinds: tuple[FailureKind, ...],
+    *,
+    watcher: Watcher | None = None,
+    handle_signals: bool = False,
+) -> JobResult:
+    """Try the dead letters of `kinds` in `job.out` again (all kinds when empty), under their old ids.
+
+    Each ends as written, skipped or failed anew; its old dead letter is then gone. Raises ConfigError when `job.out`
+    holds no run.
+    """
+    from penstock.engine.retrysource import DeadLetterSource
+    from penstock.model import FAILURE_KINDS
+
+    run_dir = RunDir(job.out)
+    if not run_dir.is_run():
+        raise ConfigError(f"{job.out}: expected the output folder of a run, found none there")
+    make_runner(job.process)
+    source = DeadLetterSource(run_dir, kinds or FAILURE_KINDS)
+    prepared = _prepare(job, run_dir, None, source.columns, source.schema, None, retry_kinds=kinds or FAILURE_KINDS)
+    try:
+        point = _resume_point(None, prepared.store.resume.done)
+        result = await _run(job, prepared, source, point, source.total, watcher or Watcher(), handle_signals)
+        if result.run.error is None:
+            prepared.store.compact_failed()
+        return result
+    finally:
+        prepared.store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    run_dir: RunDir
+    store: Store
+    run: dict[str, object]
+
+
+def _prepare(
+    job: Job,
+    run_dir: RunDir,
+    fingerprint: str | None,
+    columns: tuple[str, ...],
+    schema: pyarrow.Schema | None,
+    on_step: Callable[[str], None] | None,
+    *,
+    retry_kinds: tuple[FailureKind, ...] = (),
+) -> _Prepared:
+    before: Mapping[str, object] = {}
+    if run_dir.is_run():
+        if job.on_existing == "overwrite":
+            with _locked(run_dir):
+                run_dir.erase()
+        else:
+            before = run_dir.read_run()
+            _check_same_run(job, run_dir, before, fingerprint)
+    store = Store.open(run_dir, job.shards, columns, schema, on_step, retry_kinds=retry_kinds)
+    run: dict[str, object] = {
+        "format": RUN_FORMAT,
+        "penstock": __version__,
+        "python": sys.version.split()[0],
+        "inputs": before.get("inputs") if fingerprint is None else list(map(_shown, job.inputs)),
+        "fingerprint": before.get("fingerprint") if fingerprint is None else fingerprint,
+        "output_format": job.shards.format,
+        "process": _function_name(job.process.function),
+        "created": before.get("created") or _now(),
+        "started": _now(),
+        "state": "running",
+    }
+    try:
+        run_dir.write_run(run)
+    except BaseException:
+        store.close()
+        raise
+    return _Prepared(run_dir, store, run)
+
+
+def _check_same_run(job: Job, run_dir: RunDir, before: Mapping[str, object], fingerprint: str | None) -> None:
+    old = before.get("fingerprint")
+    if fingerprint is None or job.on_existing == "resume" or not old or not fingerprint or old == fingerprint:
+        return
+    raise ConfigError(
+        f"{run_dir.root} holds the run of another input: expected {before.get('inputs')} as it was, "
+        f"got {[_shown(name) for name in job.inputs]}, which differs in content",
+        hint="choose another folder with -o, or give --overwrite to start anew, or --resume if it is the same list",
+    )
+
+
+async def _run(
+    job: Job,
+    prepared: _Prepared,
+    source: Source,
+    point: ResumePoint,
+    total: int | None,
+    watcher: Watcher,
+    handle_signals: bool,
+) -> JobResult:
+    from penstock.fetch.curl import CurlTransport, check_features
+
+    check_features()
+    store, run_dir = prepared.store, prepared.run_dir
+    runner = make_runner(job.process, run_dir.internal / _MARKER_NAME)
+    transport = CurlTransport(
+        job.fetch,
+        refusal=job.addresses.refusal,
+        columns=source.columns,
+        connections_max=max(256, 2 * job.engine.concurrency),
+    )
+    resume = store.resume
+    counters = Counters(Earlier(resume.written, resume.failed, resume.skipped))
+    pipeline = Pipeline(
+        source,
+        transport,
+        store,
+        runner=runner,
+        options=job.engine,
+        counters=counters,
+        resume=point,
+        on_round=watcher.on_round,
+        total_hint=total,
+    )
+    try:
+        watcher.started(pipeline)
+        run = await pipeline.run(handle_signals=handle_signals)
+    finally:
+        await runner.aclose()
+        await transport.aclose()
+    snapshot = pipeline.snapshot(hosts_max=50)
+    facts = _facts(job, run_dir, runner, run)
+    with suppress(OSError):
+        run_dir.write_run({**prepared.run, "state": run.state, "ended": _now()})
+    _write_stats(run_dir, snapshot, facts)
+    return JobResult(run, snapshot, facts)
+
+
+def _resume_point(checkpoint: tuple[int, str] | None, done: IdSet) -> ResumePoint:
+    first_id, position = checkpoint if checkpoint is not None else (0, None)
+    return ResumePoint(first_id, position, done)
+
+
+def _facts(job: Job, run_dir: RunDir, runner: Runner, run: RunResult) -> RunFacts:
+    out = str(run_dir.root)
+    suffix = job.shards.format
+    stop_reason = ""
+    if run.state == "stopped":
+        stop_reason = str(run.error) if run.error is not None else "stopped"
+    elif run.state == "interrupted":
+        stop_reason = f"interrupted by {run.signal.name}" if run.signal is not None else "interrupted"
+    import_line = "import pyarrow.dataset as ds; "
+    read_with = f'{import_line}ds.dataset("{out}", format="parquet", exclude_invalid_files=True)'
+    return RunFacts(
+        data=f"{out}/*.{suffix}",
+        read_with=f'pandas.read_json("{out}/00000.{suffix}", lines=True)' if suffix != "parquet" else read_with,
+        failures_command=f"head -n 3 {out}/failed/*.jsonl",
+        retry_command=f"penstock retry {out}",
+        resume_command="run the same command again (or add --resume)",
+        stop_reason=stop_reason,
+        process_mode=runner.decision.mode,
+        process_reason=runner.decision.reason,
+        cpu_s=_cpu_s(),
+        memory_bytes_max=_memory_bytes_max(),
+    )
+
+
+def _write_stats(run_dir: RunDir, snapshot: Snapshot, facts: RunFacts) -> None:
+    import json
+
+    from penstock.sinks.disk import Disk
+
+    content = json.dumps(summary_dict(snapshot, facts), indent=2, default=str).encode() + b"\n"
+    with suppress(OSError):  # a full disk: the run's own error says so already
+        run_dir.replace_file(run_dir.internal / "stats.json", content, Disk("process"))
+
+
+def _locked(run_dir: RunDir) -> _Released:
+    return _Released(run_dir)
+
+
+class _Released:
+    def __init__(self, run_dir: RunDir) -> None:
+        self._lock = run_dir.lock()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _function_name(function: object) -> str | None:
+    if function is None or isinstance(function, str):
+        return function
+    return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
+
+
+def _shown(name: str) -> str:
+    from penstock.fetch.classify import redact
+
+    return redact(name)
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def _cpu_s() -> float:
+    import os
+
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _memory_bytes_max() -> int | None:
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,307 @@
+"""START READING HERE: joins source, fetch, process and sink into one run, and sees it to its end.
+
+    source ─► admission ─► frontier ─► workers: fetch ─► process ─► channel ─► writer ─► sink ─► acknowledgement
+                 ▲ credits                                                                          │
+                 └──────────────────────────────────────────────────────────────────────────────────┘
+
+One TaskGroup for each run. Workers turn what goes wrong with an item into an outcome, so what reaches the group is a
+sink that cannot write, a bug, or cancellation. The order of the end: workers, then channel, then writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from signal import Signals
+from typing import Literal
+
+from penstock.engine.admit import Admission, AsyncSource, ResumePoint
+from penstock.engine.attempts import Attempts
+from penstock.engine.channel import Channel
+from penstock.engine.credits import Credits
+from penstock.engine.dispatch import Dispatcher
+from penstock.engine.drain import Drain
+from penstock.engine.heartbeat import beat
+from penstock.engine.state import RunState
+from penstock.engine.threads import Caller, DaemonThread
+from penstock.engine.writer import Writer
+from penstock.errors import PenstockError, SourceError
+from penstock.fetch.transport import Transport
+from penstock.model import Outcome
+from penstock.policy.budget import RetryBudget
+from penstock.policy.concurrency import FixedLimiter, Limiter
+from penstock.policy.frontier import Frontier, HostView
+from penstock.policy.rate import Rate
+from penstock.policy.retry import RetryPolicy
+from penstock.process.inline import NoFunction
+from penstock.process.options import Runner
+from penstock.sinks.sink import Sink
+from penstock.sources.source import Source
+from penstock.telemetry.counters import Counters
+from penstock.telemetry.lag import LoopLag
+from penstock.telemetry.snapshot import HostRow, Snapshot, host_rows
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Limits of a run. `concurrency` attempts at once in all, `concurrency_per_host` on one host.
+
+    `items_max` and `bytes_max` are the credits (see `credits`): items between admission and durable, bytes of bodies
+    in memory. `batch_items` and `batch_bytes` bound what the sink encodes at once. `shard_seconds_max` is how old
+    uncommitted results may get. `drain_s` is the grace for what is in flight when the run is told to stop.
+    """
+
+    concurrency: int = 64
+    concurrency_per_host: int = 16
+    rate: Rate | None = None
+    rate_per_host: Rate | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    items_max: int = 32_768
+    bytes_max: int = 256 << 20
+    batch_items: int = 2048
+    batch_bytes: int = 16 << 20
+    shard_seconds_max: float = 30.0
+    drain_s: float = 25.0
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How a run ended. `state`: "complete", everything has an outcome; "interrupted", told to stop, resumable;
+    "stopped", `error` says why (input unreadable, output unwritable), resumable."""
+
+    state: Literal["complete", "interrupted", "stopped"]
+    counters: Counters
+    lag: LoopLag
+    elapsed_s: float
+    signal: Signals | None = None
+    is_drain_overdue: bool = False
+    error: PenstockError | None = None
+
+
+class Pipeline:
+    """A run waiting to happen: your source, fetch, process and sink, joined by the engine. Use once.
+
+    `transport` is any object with the two methods of `fetch.transport.Transport`. `on_round(now_s)`, if given, is called four
+    times a second and must be quick; `snapshot()` tells it what goes on. `writer_caller` and `reader_caller` run the blocking sides;
+    by default each has a daemon thread of its own.
+    """
+
+    def __init__(
+        self,
+        source: Source | AsyncSource,
+        transport: Transport,
+        sink: Sink,
+        *,
+        runner: Runner | None = None,
+        options: EngineOptions | None = None,
+        counters: Counters | None = None,
+        resume: ResumePoint | None = None,
+        on_round: Callable[[float], None] | None = None,
+        total_hint: int | None = None,
+        limiter_of: Callable[[str], Limiter] | None = None,
+        global_limiter: Limiter | None = None,
+        reader_caller: Caller | None = None,
+        writer_caller: Caller | None = None,
+    ) -> None:
+        self._options = options = options or EngineOptions()
+        self._source = source
+        self._transport = transport
+        self._sink = sink
+        self._runner = runner or NoFunction()
+        self._resume = resume or ResumePoint()
+        self._on_round = on_round
+        self._total_hint = total_hint if total_hint is not None else source.total
+        self._now_s: Callable[[], float] = lambda: 0.0
+        self._started_s = 0.0
+        self._reader = reader_caller
+        self._writer_caller = writer_caller
+        self._lag = LoopLag()
+        per_host = FixedLimiter(options.concurrency_per_host)
+        self._state = RunState(
+            frontier=Frontier(
+                limiter_of=limiter_of or (lambda _host: per_host),
+                global_limiter=global_limiter or FixedLimiter(options.concurrency),
+                rate=options.rate,
+                rate_per_host=options.rate_per_host,
+            ),
+            credits_=Credits(items_max=options.items_max, bytes_max=options.bytes_max),
+            counters=counters or Counters(),
+            outcomes=Channel[Outcome](batch_items=options.batch_items, batch_bytes=options.batch_bytes),
+        )
+        self._drain: Drain | None = None
+        self._workers: list[asyncio.Task[None]] = []
+
+    @property
+    def counters(self) -> Counters:
+        return self._state.counters
+
+    def request_drain(self) -> None:
+        """Stop as the first signal would: finish what is in flight, commit, return. On the loop's thread."""
+        if self._drain is not None:
+            self._drain.request()
+
+    async def run(self, *, handle_signals: bool = False) -> RunResult:
+        """Run to the end. Raises what is a bug; a source or sink that fails is in the result.
+
+        The sink is left open; whatever it has not committed when this returns is pending.
+        """
+        loop = asyncio.get_running_loop()
+        self._now_s = loop.time
+        started_s = self._started_s = loop.time()
+        state, options = self._state, self._options
+        reader = self._reader or DaemonThread("penstock-reader")
+        writer_caller = self._writer_caller or DaemonThread("penstock-writer")
+        dispatcher = state.dispatcher = Dispatcher(
+            state.frontier,
+            state.credits,
+            loop=loop,
+            buffered_bytes=lambda: self._transport.buffered_bytes,
+            on_starved=state.starved,
+        )
+        admission = Admission(state, self._source, self._resume, reader)
+        writer = Writer(
+            state,
+            self._sink,
+            writer_caller,
+            seconds_max=options.shard_seconds_max,
+            on_acknowledged=admission.credits_freed,
+        )
+        attempts = Attempts(
+            state,
+            dispatcher,
+            self._transport,
+            self._runner,
+            retry=options.retry,
+            budget=RetryBudget(),
+            rng=random.Random(options.seed),
+            now_s=loop.time,
+        )
+        attempts.is_lagging = lambda: self._lag.is_late
+        state.on_starved = _starvation(state, admission, dispatcher, writer)
+        drain = self._drain = Drain(
+            state, grace_s=options.drain_s, on_drain=lambda: _stop(dispatcher, admission), cancel=self._cancel_workers
+        )
+        if handle_signals:
+            drain.watch_signals()
+
+        def rounds(now_s: float) -> None:
+            writer.tick(now_s)
+            if self._on_round is not None:
+                self._on_round(now_s)
+
+        error: PenstockError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                pulse = group.create_task(beat(self._lag, rounds=rounds, sweep=self._transport.sweep))
+                writing = group.create_task(writer.run())
+                admitting = group.create_task(admission.run())
+                self._workers += [group.create_task(attempts.work()) for _ in range(options.concurrency)]
+                await asyncio.wait(self._workers)
+                admitting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await admitting
+                state.outcomes.close()
+                await writing
+                pulse.cancel()
+        except* PenstockError as group_error:
+            error = _only(group_error)
+        finally:
+            drain.close()
+            reader.close()
+            writer_caller.close()
+        return self._result(loop.time() - started_s, error or admission.error)
+
+    def _result(self, elapsed_s: float, error: PenstockError | None) -> RunResult:
+        drain = self._drain
+        assert drain is not None
+        if error is None and self._state.counters.pending == 0 and self._state.input_ended and not drain.is_cancelled:
+            state: Literal["complete", "interrupted", "stopped"] = (
+                "interrupted" if self._state.is_draining else "complete"
+            )
+        else:
+            state = "stopped" if error is not None else "interrupted"
+        if error is None:
+            self._state.counters.check_accounting(self._state.credits.items)
+        return RunResult(state, self._state.counters, self._lag, elapsed_s, drain.signal, drain.is_overdue, error)
+
+    def _cancel_workers(self) -> None:
+        for task in self._workers:
+            task.cancel()
+
+    def snapshot(self, *, hosts_max: int = 0) -> Snapshot:
+        """What is going on this moment; with the rows of the `hosts_max` busiest hosts. On the loop's thread."""
+        state, frontier, options = self._state, self._state.frontier, self._options
+        in_flight, drain = frontier.in_flight, self._drain
+        live = {
+            view.host: HostRow(
+                view.host,
+                in_flight=view.in_flight,
+                limit=view.limit,
+                queued=view.queued,
+                note=_note(view, self._now_s()),
+            )
+            for view in (frontier.hosts() if hosts_max else ())
+        }
+        return Snapshot(
+            elapsed_s=self._now_s() - self._started_s,
+            counters=state.counters,
+            in_flight=in_flight,
+            queued=len(frontier) - frontier.delayed_count - frontier.deferred_count,
+            delayed=frontier.delayed_count,
+            deferred=frontier.deferred_count,
+            total=self._total(),
+            is_total_estimated=self._source.total is None and not state.input_ended,
+            limit=options.concurrency,
+            bytes_held=int(state.credits.used_bytes(in_flight, self._transport.buffered_bytes)),
+            bytes_held_max=options.bytes_max,
+            loop_lag_s_p95=self._lag.lag_s_p95,
+            loop_lag_s_max=self._lag.lag_s_max,
+            hosts=host_rows(state.counters, hosts_max, live) if hosts_max else (),
+            state=drain.describe(in_flight) if drain is not None else "",
+        )
+
+    def _total(self) -> int | None:
+        if self._state.input_ended and not self._state.is_draining:
+            return self._state.counters.admitted
+        return self._total_hint
+
+
+def _starvation(state: RunState, admission: Admission, dispatcher: Dispatcher, writer: Writer) -> Callable[[], None]:
+    """The liveness rule: when nobody can go on without credits, the writer gives some back early."""
+
+    def on_starved() -> None:
+        if dispatcher.is_short_of_bytes:
+            writer.flush()
+        if admission.is_starved and dispatcher.idle_workers:
+            writer.hurry()
+            state.settle()
+
+    return on_starved
+
+
+def _stop(dispatcher: Dispatcher, admission: Admission) -> None:
+    dispatcher.close()
+    admission.credits_freed()
+
+
+def _only(group: ExceptionGroup[PenstockError]) -> PenstockError:
+    """The first failure that is not a consequence of another; a group of several keeps them as its context."""
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            return _only(error)
+        if not isinstance(error, SourceError) or len(group.exceptions) == 1:
+            return error
+    return _first(group)
+
+
+def _first(group: ExceptionGroup[PenstockError]) -> PenstockError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+def _note(view: HostView, now_s: float) -> str:
+    return f"paused {view.paused_until_s - now_s:.0f} s" if view.paused_until_s is not None else ""
