@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs lock clean
+.PHONY: help setup demo test check lint types layers house bench docs lock clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -26,15 +26,23 @@ test: .venv/.test ## every test, the slow ones too
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/.check ## lint, format, types, layers, docs, house rules
+check: lint types layers house ## lint, format, types, layers, docs, house rules; or one: make lint, types, layers, house
+
+lint: .venv/.check
 	@echo "==> ruff"
 	@$(BIN)/ruff check --quiet $(EXISTING)
 	@$(BIN)/ruff format --check --quiet $(EXISTING) || { echo "hint: $(BIN)/ruff format $(EXISTING)" >&2; exit 1; }
-	@echo "==> mypy"
+
+types: .venv/.check
+	@echo "==> mypy --strict"
 	@$(BIN)/mypy
-	@echo "==> import contracts"
+
+layers: .venv/.check
+	@echo "==> imports point down"
 	@$(BIN)/lint-imports --no-logo
-	@echo "==> house and docs"
+
+house: .venv/.test
+	@echo "==> house rules and docs"
 	@$(BIN)/python -m pytest tests/house
 
 bench: .venv/.test ## micro-benchmarks, then the peers that are installed, briefly (ARGS go to the peers' run)
@@ -46,7 +54,7 @@ docs: .venv/.test ## write the generated reference pages, then check every page
 	@echo "==> docs/reference/cli.md"
 	@$(BIN)/python scripts/reference.py
 	@echo "==> links, flags, columns, failure kinds"
-	@$(BIN)/python -m pytest tests/house
+	@$(BIN)/python -m pytest tests/house/test_house_docs.py
 
 lock: ## choose new pins from pyproject.toml (needs the network; ARGS=--upgrade moves all of them)
 	@scripts/lock $(ARGS)

@@ -55,28 +55,30 @@ def main() -> int:
 def render() -> str:
     """The whole page."""
     parts = [OPENING]
-    for path, command in commands():
-        context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
-        text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-        parts.append(f"## `{path}`\n\n```text\n{text}\n```\n")
+    for context in _contexts():
+        context.terminal_width = WIDTH
+        text = "\n".join(line.rstrip() for line in context.command.get_help(context).splitlines())
+        parts.append(f"## `{context.command_path}`\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     """`("penstock", group)`, then every visible command as `("penstock fetch", command)`, groups before their own."""
-    module = importlib.import_module("penstock.cli.main")
-    group = next(value for value in (getattr(module, "cli", None), module.main) if isinstance(value, click.Group))
-    yield from _walk("penstock", group)
+    return ((context.command_path, context.command) for context in _contexts())
 
 
-def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path)
-        for name in command.list_commands(context):
-            child = command.get_command(context, name)
+def _contexts() -> Iterator[click.Context]:
+    cli = importlib.import_module("penstock.cli.main").cli
+    return _walk(click.Context(cli, info_name="penstock", **cli.context_settings))
+
+
+def _walk(context: click.Context) -> Iterator[click.Context]:
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            child = context.command.get_command(context, name)
             if child is not None and not child.hidden:
-                yield from _walk(f"{path} {name}", child)
+                yield from _walk(click.Context(child, info_name=name, parent=context, **child.context_settings))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -116,22 +117,39 @@ def first_version(text: str) -> str:
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """The first line of /proc/stat in ticks: everything, and what the hypervisor took."""
+    """Processor time of the machine so far, in seconds of one processor: all of it, worked, stolen; and our own share.
 
-    total: int
-    steal: int
+    `own_s` is that of this process and of every descendant that has been waited for.
+    """
+
+    total_s: float
+    busy_s: float
+    steal_s: float
+    own_s: float
 
     def steal_share_since(self, before: CpuTimes) -> float:
-        """The share of all processor time that was stolen since `before`, 0 to 1; 0 when no time has passed."""
-        total = self.total - before.total
-        return (self.steal - before.steal) / total if total > 0 else 0.0
+        """The share of processor time that the hypervisor took since `before`, 0 to 1; 0 when no time has passed."""
+        total_s = self.total_s - before.total_s
+        return (self.steal_s - before.steal_s) / total_s if total_s > 0 else 0.0
+
+    def others_share_since(self, before: CpuTimes) -> float:
+        """The share of processor time that other programs used since `before`, 0 to 1; good to about 1 %."""
+        total_s = self.total_s - before.total_s
+        others_s = (self.busy_s - before.busy_s) - (self.own_s - before.own_s)
+        return max(0.0, others_s) / total_s if total_s > 0 else 0.0
 
 
 def cpu_times(text: str | None = None) -> CpuTimes:
     """Read /proc/stat, or the text given. guest and guest_nice are left out: user and nice hold them already."""
     line = (text if text is not None else Path("/proc/stat").read_text()).splitlines()[0]
-    ticks = [int(word) for word in line.split()[1:9]]
-    return CpuTimes(total=sum(ticks), steal=ticks[7])
+    ticks = [int(word) / os.sysconf("SC_CLK_TCK") for word in line.split()[1:9]]
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return CpuTimes(
+        total_s=sum(ticks),
+        busy_s=sum(ticks) - ticks[3] - ticks[4] - ticks[7],  # without idle, iowait, steal
+        steal_s=ticks[7],
+        own_s=sum(usage.ru_utime + usage.ru_stime for usage in usages),
+    )
 
 
 def _field(path: Path, name: str, separator: str = ":") -> str:

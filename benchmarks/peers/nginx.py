@@ -22,6 +22,8 @@ from types import TracebackType
 
 BODY_BYTES = {"1k": 1_024, "20k": 20_480, "200k": 204_800}
 BODIES_PER_SIZE = 1_000
+_LETTERS = "".join(random.Random(0).choices(string.ascii_lowercase, k=8_000))
+_WORDS = tuple(_LETTERS[at : at + 2 + at % 7] for at in range(0, 7_900, 4))
 
 _CONFIG = """\
 daemon off;
@@ -92,7 +94,7 @@ class Nginx:
         for size in self._sizes:
             write_bodies(self._root / "bodies" / size, BODY_BYTES[size])
         ca_file = _write_certificates(self._root)
-        plain_port, tls_port = _free_ports(2)
+        plain_port, tls_port = free_ports(2)
         config = self._root / "nginx.conf"
         user = (
             "user root;" if os.geteuid() == 0 else ""
@@ -115,21 +117,15 @@ class Nginx:
             self._process.kill()
             self._process.wait()
 
-    def _wait_until_ready(self, port: int, timeout_s: float = 10.0) -> None:
+    def _wait_until_ready(self, port: int) -> None:
         assert self._process is not None
-        deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
-        self.__exit__(None, None, None)
-        log = self._root / "error.log"
-        raise RuntimeError(
-            f"nginx did not start; its log says: {log.read_text()[-500:] if log.exists() else 'nothing'}"
-        )
+        try:
+            wait_for_port(port, self._process)
+        except RuntimeError as error:
+            self.__exit__(None, None, None)
+            log = self._root / "error.log"
+            words = log.read_text()[-500:] if log.exists() else "nothing"
+            raise RuntimeError(f"nginx did not start ({error}); its log says: {words}") from error
 
 
 class RequestCounter:
@@ -173,11 +169,10 @@ def write_bodies(folder: Path, size_bytes: int) -> None:
 def body_of(number: int, size_bytes: int) -> bytes:
     """The body served for `number`: words in tags, compressible about as web pages are; exactly `size_bytes` long."""
     rng = random.Random(number % BODIES_PER_SIZE)
-    words = ["".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 9))) for _ in range(400)]
     parts = [f"<!doctype html><title>Page {number % BODIES_PER_SIZE}</title>"]
     length = len(parts[0])
     while length < size_bytes:
-        parts.append(f"<p>{' '.join(rng.choices(words, k=12))}</p>\n")
+        parts.append(f"<p>{' '.join(rng.choices(_WORDS, k=12))}</p>\n")
         length += len(parts[-1])
     return "".join(parts).encode()[:size_bytes]
 
@@ -210,7 +205,23 @@ def _write_certificates(root: Path) -> Path:
     return ca_file
 
 
-def _free_ports(count: int) -> list[int]:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout_s: float = 15.0) -> None:
+    """Return when 127.0.0.1:`port` accepts. Raises RuntimeError when the process ends first or `timeout_s` passes."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode} before it listened")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise RuntimeError(f"the server does not listen on port {port} after {timeout_s:.0f} s")
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports of 127.0.0.1 that were free a moment ago."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [sock.getsockname()[1] for sock in sockets]
     for sock in sockets:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.peers.environment import (
     REPOSITORY,
     choose_cores,
+    cpu_times,
     ensure_venv,
     machine,
     missing_program,
@@ -30,6 +31,7 @@ from benchmarks.peers.session import Cell, Plan, run_session
 from benchmarks.peers.table import as_json, markdown
 
 _BODY_NAMES = ("1k", "20k")
+_QUIET_SHARE = 0.03
 _SPACE_WANTED_BYTES = 4 << 30
 
 
@@ -53,10 +55,15 @@ def main(argv: list[str] | None = None) -> int:
         facts["pinned"] = f"clients to core {cores.client}, nginx to core {cores.server}" if cores.server else "nothing"
         facts["output on"] = "tmpfs" if str(work).startswith("/dev/shm") else "the file system of the work folder"
         facts["versions"] = ", ".join(f"{name} {version}" for name, version in versions(python).items())
+        before = cpu_times()
         with Nginx(work / "nginx", core=cores.server) as origin:
             results = run_session(plan, rows, origin, cores)
+        after = cpu_times()
+        results.steal_share, results.others_share = after.steal_share_since(before), after.others_share_since(before)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    if results.others_share > _QUIET_SHARE:
+        print(f"warning: other programs used {results.others_share:.0%} of the processors meanwhile", file=sys.stderr)
     command = " ".join(["python benchmarks/peers/run.py", *(argv if argv is not None else sys.argv[1:])])
     page = markdown(results, plan, rows, facts, command)
     args.markdown.parent.mkdir(parents=True, exist_ok=True)

@@ -96,7 +96,11 @@ class Sample:
 
 @dataclass
 class Results:
-    """What the session has so far. `errors` and `unavailable`: (cell title, row name) → why."""
+    """What the session has so far. `errors` and `unavailable`: (cell title, row name) → why.
+
+    `steal_share` and `others_share` are shares of the machine's processor time, 0 to 1, filled in by the caller, who
+    knows when the server has ended.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     errors: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -105,6 +109,7 @@ class Results:
     is_cut_short: bool = False
     elapsed_s: float = 0.0
     steal_share: float = 0.0
+    others_share: float = 0.0
 
 
 def run_session(plan: Plan, rows: Sequence[Row], origin: Origin, cores: Cores) -> Results:
@@ -115,7 +120,7 @@ def run_session(plan: Plan, rows: Sequence[Row], origin: Origin, cores: Cores) -
         for row in rows:
             if trouble := row.unavailable or (row.unavailable_over_tls if cell.is_tls else ""):
                 results.unavailable[cell.title, row.name] = trouble
-    start_s, times = time.monotonic(), cpu_times()
+    start_s = time.monotonic()
     runnable = [row for row in rows if not row.unavailable]
     session.warm_up(runnable)
     for number in range(1, plan.rounds + 1):
@@ -125,7 +130,6 @@ def run_session(plan: Plan, rows: Sequence[Row], origin: Origin, cores: Cores) -
                 break
             session.one_cell(number, cell, runnable)
     results.elapsed_s = time.monotonic() - start_s
-    results.steal_share = cpu_times().steal_share_since(times)
     return results
 
 

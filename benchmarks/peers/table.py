@@ -100,6 +100,7 @@ def as_json(results: Results, plan: Plan, facts: dict[str, str], command: str) -
         },
         "elapsed_s": round(results.elapsed_s, 1),
         "steal_share": round(results.steal_share, 5),
+        "others_share": round(results.others_share, 5),
         "is_cut_short": results.is_cut_short,
         "summaries": {
             cell.title: [
@@ -118,6 +119,10 @@ def as_json(results: Results, plan: Plan, facts: dict[str, str], command: str) -
 def _header(results: Results, plan: Plan, facts: dict[str, str], command: str) -> str:
     done = ", ".join(f"{cell} {count}" for cell, count in results.rounds_done.items())
     fact_lines = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    disturbed = (
+        f"{results.steal_share:.2%} of processor time stolen by the hypervisor, "
+        f"{results.others_share:.1%} used by other programs"
+    )
     rounds = max(results.rounds_done.values(), default=1)
     coverage = median_estimate([0.0] * rounds).coverage
     cut = "\n**Cut short by the time limit: the rounds differ between the parts.**\n" if results.is_cut_short else ""
@@ -139,7 +144,7 @@ same round: above 1, Penstock needs less. In brackets: the order-statistic inter
 | | |
 |---|---|
 {fact_lines}
-| session | {results.elapsed_s / 60:.1f} min, {results.steal_share:.2%} of processor time stolen by the hypervisor |
+| session | {results.elapsed_s / 60:.1f} min, {disturbed} |
 """
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 from penstock.engine.job import Job
 from penstock.engine.pipeline import EngineOptions
-from penstock.engine.store import ShardOptions
+from penstock.engine.storeoptions import ShardOptions
 from penstock.errors import ConfigError
 from penstock.fetch.options import DEFAULT_USER_AGENT, FetchOptions
 from penstock.policy.addresses import AddressPolicy

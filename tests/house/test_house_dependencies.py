@@ -51,7 +51,8 @@ def test_every_declared_dependency_is_accounted_for() -> None:
     assert accounted == declared("test", "check") | {"hatchling", "editables"}
 
 
-def test_every_dependency_of_the_package_is_imported_by_it() -> None:
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+def test_every_dependency_is_imported_by_the_package_or_an_example() -> None:
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", code, flags=re.MULTILINE))
     assert declared() <= imported, "a dependency that nothing imports: remove it from pyproject.toml, then `make lock`"

@@ -92,6 +92,17 @@ def test_every_flag_of_every_command_is_in_the_reference() -> None:
     assert not missing, "run `make docs`"
 
 
+def test_the_reference_names_no_flag_that_does_not_exist() -> None:
+    options = [param for _, command in commands() for param in command.params if isinstance(param, click.Option)]
+    flags = {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
+    named = {
+        (page.name, word.split()[0])
+        for page in REFERENCE.glob("*.md")
+        for word in re.findall(r"`(--[a-z][^`]*)`", page.read_text(encoding="utf-8"))
+    }
+    assert not {(page, flag) for page, flag in named if flag not in flags}
+
+
 def test_every_flag_and_command_has_a_help_text() -> None:
     silent = []
     for path, command in commands():

@@ -107,6 +107,20 @@ def test_a_host_alone_takes_the_whole_global_limit_and_gives_back_when_another_c
     assert frontier.in_flight_of("a") == 2
 
 
+def test_a_host_over_its_half_goes_on_when_the_others_in_the_ring_prove_blocked() -> None:
+    frontier = make_frontier(global_limit=4)
+    push_all(frontier, "aaaa")
+    frontier.pop(0.0)
+    frontier.pop(0.0)
+    push_all(frontier, "bc")
+    frontier.pause_host("b", 9.0)
+    frontier.pause_host("c", 9.0)
+    assert pop_all(frontier) == "aa"
+    assert frontier.next_due_s() is None  # all permits are out
+    frontier.release("a", 9.0)
+    assert pop_all(frontier, 9.0) == "b"
+
+
 def test_a_delayed_item_holds_no_permit_and_goes_first_when_due() -> None:
     frontier = make_frontier(global_limit=1)
     first, second, third = push_all(frontier, "aaa")

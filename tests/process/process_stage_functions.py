@@ -62,6 +62,7 @@ ACTIONS: dict[bytes, Callable[[], object]] = {
     b"keyboard-interrupt": lambda: _raise(KeyboardInterrupt()),
     b"recursion": _recurse,
     b"memory": lambda: bytearray(1 << 62),
+    b"a-gibibyte": lambda: bytearray(1 << 30),
     b"segfault": lambda: ctypes.string_at(0),
     b"abort": os.abort,
     b"exit": lambda: os._exit(3),
@@ -109,6 +110,18 @@ def record_call(response: Response) -> dict[str, object]:
         file.write(f"{response.item_id}\n")
     act(response)
     return {"id": response.item_id}
+
+
+def echo(response: Response) -> dict[str, object]:
+    return {"body": response.body}
+
+
+class Scaled:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def parse(self, response: Response) -> dict[str, object]:
+        return {"n": len(response.body) * self.factor}
 
 
 def thread_name(response: Response) -> dict[str, object]:

@@ -10,7 +10,7 @@ from penstock.process.decide import BLOCKING_S, Probe, Sample, decide, is_blocki
 
 seconds = st.floats(1e-7, 100)
 samples = st.lists(st.builds(Sample, seconds, seconds), min_size=1, max_size=30)
-probes = st.lists(st.builds(Probe, seconds, seconds, seconds), max_size=3)
+probes = st.lists(st.builds(Probe, seconds, seconds, seconds, seconds), max_size=3)
 
 
 def computing(wall_s: float, calls: int = 5) -> list[Sample]:
@@ -36,10 +36,10 @@ def test_a_function_that_is_slow_on_every_tenth_item_leaves_the_loop() -> None:
 @pytest.mark.parametrize(
     ("probe", "mode"),
     [
-        (Probe(0.010, 0.005, 0.005), "process"),  # the GIL passes to and fro: one processor's worth together
-        (Probe(0.005, 0.005, 0.005), "thread"),  # both ran all the time
-        (Probe(0.020, 0.008, 0.012), "process"),  # a neighbour on the machine took the rest: in doubt processes
-        (Probe(0.0, 0.0, 0.0), "process"),  # a clock that did not move proves nothing
+        (Probe(0.010, 0.005, 0.005, 0.005), "process"),  # the GIL passes to and fro: one processor's worth together
+        (Probe(0.005, 0.005, 0.005, 0.005), "thread"),  # both ran all the time
+        (Probe(0.020, 0.008, 0.020, 0.012), "process"),  # a neighbour on the machine took the rest: in doubt processes
+        (Probe(0.0, 0.0, 0.0, 0.0), "process"),  # a clock that did not move proves nothing
     ],
 )
 def test_computing_goes_to_threads_only_when_two_threads_used_more_than_one_processor(probe: Probe, mode: str) -> None:
@@ -48,14 +48,16 @@ def test_computing_goes_to_threads_only_when_two_threads_used_more_than_one_proc
 
 def test_waiting_goes_to_threads_when_others_could_run_meanwhile() -> None:
     waiting = [Sample(0.005, 0.0001)] * 5
-    assert decide(waiting, [Probe(0.005, 0.0049, 0.0001)] * 3, cores=2).mode == "thread"
+    assert decide(waiting, [Probe(0.005, 0.0049, 0.0049, 0.0001)] * 3, cores=2).mode == "thread"
     assert decide(waiting, cores=1).mode == "thread"
+    # the same on a busy machine: the counting thread queued for a processor most of the time
+    assert decide(waiting, [Probe(0.030, 0.004, 0.0295, 0.0001)] * 3, cores=2).mode == "thread"
     # it waits while it holds the GIL (a C extension that forgot to release it)
-    assert decide(waiting, [Probe(0.005, 0.0001, 0.0001)] * 3, cores=2).mode == "process"
+    assert decide(waiting, [Probe(0.005, 0.0001, 0.0001, 0.0001)] * 3, cores=2).mode == "process"
 
 
 def test_one_disturbed_probe_of_three_does_not_decide() -> None:
-    good, disturbed = Probe(0.005, 0.005, 0.005), Probe(0.020, 0.004, 0.005)
+    good, disturbed = Probe(0.005, 0.005, 0.005, 0.005), Probe(0.020, 0.004, 0.004, 0.005)
     assert decide(computing(0.005), [good, disturbed, good], cores=2).mode == "thread"
 
 
@@ -86,7 +88,7 @@ def test_the_typical_time_lies_between_the_extremes(measured: list[Sample]) -> N
 @given(st.lists(st.builds(Sample, seconds, seconds), min_size=20, max_size=20), st.lists(seconds, min_size=3))
 def test_measuring_and_probing_end(measured: list[Sample], walls: list[float]) -> None:
     assert is_measured(measured)
-    assert is_probed([Probe(wall_s, 0, 0) for wall_s in walls])
+    assert is_probed([Probe(wall_s, 0, 0, 0) for wall_s in walls])
     assert not is_measured([])
     assert not is_probed([])
 

@@ -65,9 +65,7 @@ def test_records_and_skips_come_back(function: Callable[..., object], body: byte
     ],
 )
 @pytest.mark.parametrize("function", [functions.act, functions.act_async])
-def test_what_the_function_raises_costs_the_item_alone(
-    function: Callable[..., object], body: bytes, text: str
-) -> None:
+def test_what_the_function_raises_costs_the_item_alone(function: Callable[..., object], body: bytes, text: str) -> None:
     got = run_one(inline(function), response(body))
     assert isinstance(got, Failure)
     assert got.kind == "process"

@@ -55,13 +55,18 @@ def test_any_other_value_is_a_process_failure_and_never_an_exception(result: obj
     ("result", "message"),
     [
         (42, "expected dict, list of dict, or None; the process function returned int 42"),
-        ("x" * 99, f"expected dict, list of dict, or None; the process function returned str {'x' * 60!r}… (length 99)"),
+        (
+            "x" * 99,
+            f"expected dict, list of dict, or None; the process function returned str {'x' * 60!r}… (length 99)",
+        ),
         ([{}, 7], "expected dict, list of dict, or None; the process function returned int 7 at index 1 of the list"),
         (({"a": 1},), "; hint: return list(...) of it"),
         ((x for x in [{}]), "; hint: return list(...) of it, or build the list"),
         ({1: 2}, "expected column names of type str, got int 1"),
         ([{}, {"a": 1, None: 2}], "expected column names of type str, got NoneType None in record 1 of the list"),
-        pytest.param(10**5000, "expected dict, list of dict, or None; the process function returned int", id="huge-int"),
+        pytest.param(
+            10**5000, "expected dict, list of dict, or None; the process function returned int", id="huge-int"
+        ),
     ],
 )
 def test_the_message_says_what_was_expected_and_what_came(result: object, message: str) -> None:

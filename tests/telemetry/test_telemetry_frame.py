@@ -191,6 +191,12 @@ def test_the_bar_is_never_ahead_of_the_counts() -> None:
     assert bar.count("╍") == 59, "9,999 of 10,000 is not the whole bar"
 
 
+def test_dead_letters_are_durable_in_the_bar_too() -> None:
+    counters = Counters(Earlier(failed=30, skipped=20))
+    bar = text_of(frame(Snapshot(1.0, counters, total=100), Rates(), width=60, height=20)).splitlines()[0]
+    assert bar == "━" * 30 + "─" * 30
+
+
 def test_a_plain_line_says_it_in_one_line() -> None:
     assert plain_line(snapshot(state="draining: 12 in flight"), rates()) == (
         "10 s · 8,000 / 20,000 · 40.0 % · 500/s · ETA 24 s · written 6,800 · in flight 58/64 · 12.3 MB/s · retries 31"

@@ -82,6 +82,11 @@ def test_p99_of_99_samples_is_flagged_and_of_100_is_the_99th() -> None:
     assert enough.value_s == pytest.approx(99.0, rel=0.01)
 
 
+def test_a_whole_rank_is_not_raised_by_rounding() -> None:
+    assert 0.07 * 100 > 7, "the product that would pick the eighth sample"
+    assert filled([float(i) for i in range(1, 101)]).quantile(0.07) == pytest.approx(7.0, rel=0.01)
+
+
 def test_without_samples_there_is_no_quantile_and_no_trust() -> None:
     empty = Histogram()
     assert empty.quantile(0.5) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 
 import click
@@ -72,6 +73,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_say(error, BUG))
     except PenstockError as error:
         sys.exit(_say(error, RESUMABLE))
+    except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is our bug and must not look like success
+        traceback.print_exc()
+        click.echo(
+            "penstock: this is a bug in Penstock. What was committed is safe; please report the lines above.", err=True
+        )
+        sys.exit(BUG)
 
 
 def _say(error: PenstockError, code: int) -> int:

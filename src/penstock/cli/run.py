@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -65,8 +68,9 @@ def finish(result: JobResult, parameters: dict[str, Any]) -> None:
 
 
 def show_summary(result: JobResult) -> None:
-    """The end of a run for people, on stderr."""
-    from penstock.telemetry.styled import text_of
+    """The end of a run for people, on stderr, with the command that goes on where it stopped."""
     from penstock.telemetry.summary import summary_lines
+    from penstock.telemetry.terminal import write_lines
 
-    click.echo(text_of(summary_lines(result.snapshot, result.facts)), err=True)
+    facts = replace(result.facts, resume_command=shlex.join(["penstock", *sys.argv[1:]]))
+    write_lines(summary_lines(result.snapshot, facts), sys.stderr, os.environ)

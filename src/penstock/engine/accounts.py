@@ -1,7 +1,7 @@
 """Which item ended how, as bitmaps built from the manifests. Pure.
 
-Rule of precedence, which makes every crash during a retry harmless: an id in a data shard is written; else, in a skipped
-shard, skipped; else, in a dead-letter file, failed, with the kind that the newest of them says.
+Rule of precedence, which makes every crash during a retry harmless: an id in a data shard is written; else, in a
+skipped shard, skipped; else, in a dead-letter file, failed, with the kind that the newest of them says.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Accounts:
 
     def end_id(self) -> int:
         """One past the highest id that any shard names; 0 when there is none."""
-        return max((int(bitmap.max()) + 1 for bitmap in (self.data, self.skipped, *self._kinds.values()) if bitmap), default=0)
+        return max(
+            (int(bitmap.max()) + 1 for bitmap in (self.data, self.skipped, *self._kinds.values()) if bitmap), default=0
+        )
 
     def _compress(self) -> None:
         for bitmap in (self.data, self.skipped, *self._kinds.values()):

@@ -16,13 +16,15 @@ T = TypeVar("T")
 
 
 class Channel(Generic[T]):
-    """One consumer. `batch_items` and `batch_bytes` say when a batch is worth a wake-up, and cap what one take returns.
+    """One consumer. `batch_items` and `batch_bytes` say when a batch is worth a wake-up, and cap what one take returns;
+    `wake_items`, if given, wakes it for fewer.
 
     Cost: about 0.2 µs a `put`.
     """
 
-    def __init__(self, *, batch_items: int, batch_bytes: int) -> None:
+    def __init__(self, *, batch_items: int, batch_bytes: int, wake_items: int | None = None) -> None:
         self._batch_items = batch_items
+        self._wake_items = wake_items or batch_items
         self._batch_bytes = batch_bytes
         self._values: deque[tuple[T, int]] = deque()
         self._bytes = 0
@@ -91,7 +93,7 @@ class Channel(Generic[T]):
         return self._is_closed and not self._values
 
     def _is_worth_taking(self) -> bool:
-        return len(self._values) >= self._batch_items or self._bytes >= self._batch_bytes or self._is_flush_wanted
+        return len(self._values) >= self._wake_items or self._bytes >= self._batch_bytes or self._is_flush_wanted
 
     def _wake(self) -> None:
         if self._consumer is not None and not self._consumer.done():

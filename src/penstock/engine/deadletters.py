@@ -1,6 +1,6 @@
 """Reads dead letters back: which of them still stand, and the items in them.
 
-It writes nothing. Rule: of several letters for one item the newest stands, and none once the item is written or skipped.
+It writes nothing. Rule: of several letters for one item the newest stands; none, once it is written or skipped.
 """
 
 from __future__ import annotations

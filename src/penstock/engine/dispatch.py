@@ -35,7 +35,8 @@ class Dispatcher:
         self._buffered_bytes = buffered_bytes
         self._on_starved = on_starved
         self._waiters: deque[asyncio.Future[Item | None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # uvloop makes a plain handle, without `when`, of one due now
+        self._timer_due_s = 0.0
         self._is_wake_due = False
         self._is_closed = False
         self.is_short_of_bytes = False
@@ -115,11 +116,12 @@ class Dispatcher:
         if due_s is None or self._is_closed or self.is_short_of_bytes:
             return
         if self._timer is not None:
-            if self._timer.when() <= due_s:
+            if self._timer_due_s <= due_s:
                 return
             self._timer.cancel()
         # Loops fire a timer up to their clock's resolution early: never ask for less than that.
-        self._timer = self._loop.call_at(max(due_s, self._loop.time() + _SOONEST_S), self._on_timer)
+        self._timer_due_s = max(due_s, self._loop.time() + _SOONEST_S)
+        self._timer = self._loop.call_at(self._timer_due_s, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

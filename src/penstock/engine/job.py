@@ -17,7 +17,8 @@ from penstock import __version__
 from penstock.engine.admit import IdSet, ResumePoint
 from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
 from penstock.engine.rundir import RunDir
-from penstock.engine.store import ShardOptions, Store
+from penstock.engine.store import Store
+from penstock.engine.storeoptions import ShardOptions
 from penstock.errors import ConfigError
 from penstock.fetch.options import FetchOptions
 from penstock.model import FailureKind
@@ -102,7 +103,8 @@ async def run_job(
     try:
         resume = prepared.store.resume
         point = _resume_point(resume.checkpoint, resume.done)
-        return await _run(job, prepared, source, point, total, watcher or Watcher(), handle_signals)
+        earlier = Earlier(resume.written, resume.failed, resume.skipped)
+        return await _run(job, prepared, source, point, earlier, total, watcher or Watcher(), handle_signals)
     finally:
         prepared.store.close()
 
@@ -119,18 +121,22 @@ async def run_retry(
     Each ends as written, skipped or failed anew; its old dead letter is then gone. Raises ConfigError when `job.out`
     holds no run.
     """
-    from penstock.engine.retrysource import DeadLetterSource
-    from penstock.model import FAILURE_KINDS
+    from penstock.engine.retrysource import RETRYABLE_KINDS, DeadLetterSource
 
     run_dir = RunDir(job.out)
     if not run_dir.is_run():
-        raise ConfigError(f"{job.out}: expected the output folder of a run, found none there")
+        raise ConfigError(
+            f"{job.out}: expected the output folder of a run, found none there", hint="penstock fetch … -o OUT"
+        )
     make_runner(job.process)
-    source = DeadLetterSource(run_dir, kinds or FAILURE_KINDS)
-    prepared = _prepare(job, run_dir, None, source.columns, source.schema, None, retry_kinds=kinds or FAILURE_KINDS)
+    kinds = kinds or RETRYABLE_KINDS
+    source = DeadLetterSource(run_dir, kinds)
+    prepared = _prepare(job, run_dir, None, source.columns, source.schema, None, retry_kinds=kinds)
     try:
-        point = _resume_point(None, prepared.store.resume.done)
-        result = await _run(job, prepared, source, point, source.total, watcher or Watcher(), handle_signals)
+        resume = prepared.store.resume
+        earlier = Earlier(resume.written, resume.failed - source.total, resume.skipped)
+        point = ResumePoint(done=resume.done)
+        result = await _run(job, prepared, source, point, earlier, source.total, watcher or Watcher(), handle_signals)
         if result.run.error is None:
             prepared.store.compact_failed()
         return result
@@ -200,6 +206,7 @@ async def _run(
     prepared: _Prepared,
     source: Source,
     point: ResumePoint,
+    earlier: Earlier,
     total: int | None,
     watcher: Watcher,
     handle_signals: bool,
@@ -215,8 +222,7 @@ async def _run(
         columns=source.columns,
         connections_max=max(256, 2 * job.engine.concurrency),
     )
-    resume = store.resume
-    counters = Counters(Earlier(resume.written, resume.failed, resume.skipped))
+    counters = Counters(earlier)
     pipeline = Pipeline(
         source,
         transport,
@@ -234,10 +240,12 @@ async def _run(
     finally:
         await runner.aclose()
         await transport.aclose()
+    counters.shards, counters.bytes_durable = store.committed_here()
     snapshot = pipeline.snapshot(hosts_max=50)
-    facts = _facts(job, run_dir, runner, run)
+    facts = _facts(job, run_dir, runner, run, pipeline.held_items)
     with suppress(OSError):
-        run_dir.write_run({**prepared.run, "state": run.state, "ended": _now()})
+        total = counters.admitted if run.state == "complete" else 0
+        run_dir.write_run({**prepared.run, "state": run.state, "items_total": total, "ended": _now()})
     _write_stats(run_dir, snapshot, facts)
     return JobResult(run, snapshot, facts)
 
@@ -247,7 +255,7 @@ def _resume_point(checkpoint: tuple[int, str] | None, done: IdSet) -> ResumePoin
     return ResumePoint(first_id, position, done)
 
 
-def _facts(job: Job, run_dir: RunDir, runner: Runner, run: RunResult) -> RunFacts:
+def _facts(job: Job, run_dir: RunDir, runner: Runner, run: RunResult, held: int) -> RunFacts:
     out = str(run_dir.root)
     suffix = job.shards.format
     stop_reason = ""
@@ -255,14 +263,13 @@ def _facts(job: Job, run_dir: RunDir, runner: Runner, run: RunResult) -> RunFact
         stop_reason = str(run.error) if run.error is not None else "stopped"
     elif run.state == "interrupted":
         stop_reason = f"interrupted by {run.signal.name}" if run.signal is not None else "interrupted"
-    import_line = "import pyarrow.dataset as ds; "
-    read_with = f'{import_line}ds.dataset("{out}", format="parquet", exclude_invalid_files=True)'
+    read_with = f"""import glob, pyarrow.dataset as ds; ds.dataset(glob.glob("{out}/*.parquet"))"""
     return RunFacts(
         data=f"{out}/*.{suffix}",
         read_with=f'pandas.read_json("{out}/00000.{suffix}", lines=True)' if suffix != "parquet" else read_with,
-        failures_command=f"head -n 3 {out}/failed/*.jsonl",
+        failures_command=f"penstock status {out} --failures all",
         retry_command=f"penstock retry {out}",
-        resume_command="run the same command again (or add --resume)",
+        held=held,
         stop_reason=stop_reason,
         process_mode=runner.decision.mode,
         process_reason=runner.decision.reason,

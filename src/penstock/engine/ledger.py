@@ -39,7 +39,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, durability: Durability) -> Ledger:
-        """Open or create. Raises LedgerDamagedError when the file is no healthy ledger, SinkError when the disk fails."""
+        """Open or create. Raises LedgerDamagedError if the file is no healthy ledger, SinkError if the disk fails."""
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             # WAL + FULL syncs at every commit (sqlite.org/pragma.html#pragma_synchronous); OFF leaves it to the kernel.
@@ -140,7 +140,9 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 if epoch is not None and self.epoch() != epoch:
-                    raise SinkError(f"another run has taken this output over: ours is epoch {epoch}, now {self.epoch()}")
+                    raise SinkError(
+                        f"another run has taken this output over: ours is epoch {epoch}, now {self.epoch()}"
+                    )
                 for statement, values in changes:
                     self._connection.execute(statement, values)
                 self._connection.execute("COMMIT")
@@ -149,7 +151,9 @@ class Ledger:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise SinkError(f"the ledger cannot be written: {error}", hint="free disk space, then run it again") from error
+            raise SinkError(
+                f"the ledger cannot be written: {error}", hint="free disk space, then run it again"
+            ) from error
 
 
 def _check_health(connection: sqlite3.Connection, path: Path) -> None:

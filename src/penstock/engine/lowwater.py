@@ -19,7 +19,9 @@ class LowWater:
         self._newest: tuple[int, str] | None = None
 
     def admit(self, first_id: int, position: str, unfinished: int) -> None:
-        """A batch, in input order; `unfinished` of its rows are not durable yet."""
+        """A batch, in input order; `unfinished` of its rows are not durable yet. Without a position it is not kept."""
+        if not position:
+            return
         if unfinished:
             self._first_ids.append(first_id)
             self._remaining.append(unfinished)
@@ -32,6 +34,8 @@ class LowWater:
         finished: list[int] = []
         for item_id in ids:
             index = bisect_right(first_ids, item_id) - 1
+            if index < 0:
+                continue  # of a batch without a position
             remaining[index] -= 1
             if remaining[index] == 0:
                 finished.append(index)

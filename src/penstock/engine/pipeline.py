@@ -27,7 +27,7 @@ from penstock.engine.drain import Drain
 from penstock.engine.heartbeat import beat
 from penstock.engine.state import RunState
 from penstock.engine.threads import Caller, DaemonThread
-from penstock.engine.writer import Writer
+from penstock.engine.writer import ThreadedSink, Writer, is_async_sink
 from penstock.errors import PenstockError, SourceError
 from penstock.fetch.transport import Transport
 from penstock.model import Outcome
@@ -38,7 +38,7 @@ from penstock.policy.rate import Rate
 from penstock.policy.retry import RetryPolicy
 from penstock.process.inline import NoFunction
 from penstock.process.options import Runner
-from penstock.sinks.sink import Sink
+from penstock.sinks.sink import AsyncSink, Sink
 from penstock.sources.source import Source
 from penstock.telemetry.counters import Counters
 from penstock.telemetry.lag import LoopLag
@@ -50,7 +50,8 @@ class EngineOptions:
     """Limits of a run. `concurrency` attempts at once in all, `concurrency_per_host` on one host.
 
     `items_max` and `bytes_max` are the credits (see `credits`): items between admission and durable, bytes of bodies
-    in memory. `batch_items` and `batch_bytes` bound what the sink encodes at once. `shard_seconds_max` is how old
+    in memory. `batch_items` and `batch_bytes` bound what the sink encodes at once,
+    which it is given when that many are there, or `wake_items`. `shard_seconds_max` is how old
     uncommitted results may get. `drain_s` is the grace for what is in flight when the run is told to stop.
     """
 
@@ -63,6 +64,7 @@ class EngineOptions:
     bytes_max: int = 256 << 20
     batch_items: int = 2048
     batch_bytes: int = 16 << 20
+    wake_items: int | None = None
     shard_seconds_max: float = 30.0
     drain_s: float = 25.0
     seed: int | None = None
@@ -94,7 +96,7 @@ class Pipeline:
         self,
         source: Source | AsyncSource,
         transport: Transport,
-        sink: Sink,
+        sink: Sink | AsyncSink,
         *,
         runner: Runner | None = None,
         options: EngineOptions | None = None,
@@ -130,7 +132,9 @@ class Pipeline:
             ),
             credits_=Credits(items_max=options.items_max, bytes_max=options.bytes_max),
             counters=counters or Counters(),
-            outcomes=Channel[Outcome](batch_items=options.batch_items, batch_bytes=options.batch_bytes),
+            outcomes=Channel[Outcome](
+                batch_items=options.batch_items, batch_bytes=options.batch_bytes, wake_items=options.wake_items
+            ),
         )
         self._drain: Drain | None = None
         self._workers: list[asyncio.Task[None]] = []
@@ -138,6 +142,11 @@ class Pipeline:
     @property
     def counters(self) -> Counters:
         return self._state.counters
+
+    @property
+    def held_items(self) -> int:
+        """Items the engine has admitted and not acknowledged: counted apart from the counters, to check them."""
+        return self._state.credits.items
 
     def request_drain(self) -> None:
         """Stop as the first signal would: finish what is in flight, commit, return. On the loop's thread."""
@@ -165,8 +174,7 @@ class Pipeline:
         admission = Admission(state, self._source, self._resume, reader)
         writer = Writer(
             state,
-            self._sink,
-            writer_caller,
+            self._sink if is_async_sink(self._sink) else ThreadedSink(self._sink, writer_caller),  # type: ignore[arg-type]
             seconds_max=options.shard_seconds_max,
             on_acknowledged=admission.credits_freed,
         )
@@ -271,13 +279,18 @@ class Pipeline:
 
 
 def _starvation(state: RunState, admission: Admission, dispatcher: Dispatcher, writer: Writer) -> Callable[[], None]:
-    """The liveness rule: when nobody can go on without credits, the writer gives some back early."""
+    """The liveness rule: when nobody can go on without credits, the writer gives some back early.
+
+    Early means a small shard, so not for a few: while hosts are paused, items that wait for them hold the credits.
+    """
 
     def on_starved() -> None:
         if dispatcher.is_short_of_bytes:
             writer.flush()
         if admission.is_starved and dispatcher.idle_workers:
-            writer.hurry()
+            held = state.credits.items - state.unfinished  # by results that are not durable yet
+            if held and (2 * held >= state.credits.items_max or not state.unfinished):
+                writer.hurry()
             state.settle()
 
     return on_starved

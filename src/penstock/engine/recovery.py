@@ -1,16 +1,17 @@
 """Brings shards, manifests and ledger into agreement when an output is opened, after whatever kind of end.
 
-| found                                              | done                                                             |
-|----------------------------------------------------|------------------------------------------------------------------|
-| ledger missing                                     | built from the manifests; the input is read from its start       |
-| ledger damaged                                     | set aside in quarantine, then as if missing                      |
-| shard and manifest, right checksum, not in ledger  | adopted: synced, then recorded                                   |
-| shard and manifest, wrong checksum, not in ledger  | quarantined; its items are done again                            |
-| manifest without shard                             | deleted, unless the ledger knows the shard (next but one)        |
-| shard without readable manifest                    | manifest written again from the ledger; not known there: quarantined |
-| ledger row without shard                           | refused: LedgerError; `penstock verify OUT --repair` re-queues it |
-| ledger row, shard of another size                  | quarantined; its items are done again                            |
-| files in tmp/                                      | deleted                                                          |
+| found                                  | done                                                              |
+|----------------------------------------|-------------------------------------------------------------------|
+| ledger missing                         | built from the manifests; the input is read from its start        |
+| ledger damaged                         | set aside in quarantine, then as if missing                       |
+| shard unrecorded, manifest fits        | adopted: synced, then recorded                                    |
+| shard unrecorded, no manifest fits     | quarantined; its items are done again                             |
+| shard recorded, manifest gone          | manifest written again from the ledger                            |
+| shard recorded, of another size        | quarantined; its items are done again                             |
+| shard recorded, gone                   | LedgerError; `penstock verify OUT --repair` queues its items      |
+| manifest, no shard, not recorded       | deleted                                                           |
+| manifest unreadable                    | quarantined, then as if gone                                      |
+| files in tmp/                          | deleted                                                           |
 
 Whole checksums of shards that the ledger knows are `verify`'s work: reading everything at every start takes too long.
 Rule: each line can be interrupted anywhere and done again. The lock must be held.
@@ -120,7 +121,9 @@ def quarantine(run_dir: RunDir, disk: Disk, path: Path) -> Path:
     return target
 
 
-def _open_ledger(run_dir: RunDir, disk: Disk, on_step: OnStep) -> tuple[Ledger, list[Manifest], Checkpoint | None, bool]:
+def _open_ledger(
+    run_dir: RunDir, disk: Disk, on_step: OnStep
+) -> tuple[Ledger, list[Manifest], Checkpoint | None, bool]:
     """The ledger with its content, which has been read whole: damage shows here or never."""
     is_missing = not run_dir.ledger_path.exists()
     for _ in range(2):
@@ -174,7 +177,7 @@ class _Recovery:
             named = ", ".join(missing[:_NAMED_MAX]) + (" …" if len(missing) > _NAMED_MAX else "")
             raise LedgerError(
                 f"{self._run_dir.root}: the ledger records {len(missing)} shards that are gone: {named}",
-                hint=f"put them back, or run `penstock verify {self._run_dir.root} --repair` to fetch their items again",
+                hint=f"put them back, or `penstock verify {self._run_dir.root} --repair` and fetch their items again",
             )
 
     def match_manifests(self) -> None:
@@ -270,5 +273,7 @@ def describe(recovered: Recovered) -> str:
     if recovered.adopted:
         parts.append(f"{len(recovered.adopted)} finished shards adopted")
     if recovered.quarantined:
-        parts.append(f"{len(recovered.quarantined)} damaged shards quarantined: {json.dumps(recovered.quarantined[:_NAMED_MAX])}")
+        parts.append(
+            f"{len(recovered.quarantined)} damaged shards quarantined: {json.dumps(recovered.quarantined[:_NAMED_MAX])}"
+        )
     return "; ".join(parts)

@@ -106,6 +106,16 @@ class RunDir:
         """Take the run's lock. Raises ConfigError, naming the holder, when another process has it."""
         return RunLock(self.lock_path)
 
+    def is_locked(self) -> bool:
+        """Whether a run is going on here. A look only: it may be out of date at once."""
+        try:
+            lock = self.lock() if self.lock_path.exists() else None
+        except ConfigError:
+            return True
+        if lock is not None:
+            lock.release()
+        return False
+
     def erase(self) -> None:
         """Remove everything Penstock wrote here, and nothing else. The lock must be held; its file stays.
 
@@ -182,7 +192,9 @@ def _lock(descriptor: int) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # a byte far beyond the text, so that others can still read who we are
+        os.lseek(
+            descriptor, 1 << 20, os.SEEK_SET
+        )  # a byte far beyond the text, so that others can still read who we are
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
     else:
         import fcntl

@@ -69,11 +69,15 @@ def _read_parquet_ids(path: Path) -> tuple[int, BitMap64]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        if path.name.endswith(".zst"):
-            import zstandard
+    if not path.name.endswith(".zst"):
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            yield from lines
+        return
+    import zstandard
 
-            with zstandard.ZstdDecompressor().stream_reader(file) as stream:
-                yield from io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
-        else:
-            yield from io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+    with (
+        path.open("rb") as file,
+        zstandard.ZstdDecompressor().stream_reader(file) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8", newline="\n") as lines,
+    ):
+        yield from lines

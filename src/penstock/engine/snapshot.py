@@ -36,7 +36,9 @@ class Snapshot:
 def take_snapshot(run_dir: RunDir) -> Snapshot:
     """Read the state. Raises ConfigError when no run has written here."""
     if not run_dir.is_run():
-        raise ConfigError(f"{run_dir.root}: expected the output folder of a run, found none", hint="penstock fetch … -o OUT")
+        raise ConfigError(
+            f"{run_dir.root}: expected the output folder of a run, found none", hint="penstock fetch … -o OUT"
+        )
     trouble = "the ledger is missing"
     if run_dir.ledger_path.exists():
         try:
@@ -55,7 +57,7 @@ def take_snapshot(run_dir: RunDir) -> Snapshot:
 
 
 def read_manifests(run_dir: RunDir) -> tuple[list[Manifest], list[str]]:
-    """Every readable manifest, in the order of their files' names, and the file names of those that are not readable."""
+    """Every readable manifest, by file name, and the file names of those that cannot be read."""
     readable: list[Manifest] = []
     damaged: list[str] = []
     for path in sorted(run_dir.manifests_dir.glob("*.json")):

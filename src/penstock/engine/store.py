@@ -1,7 +1,7 @@
 """The sink of a run: three streams of shards, committed by one protocol, recorded in one ledger. One thread calls it.
 
 It decides when a shard is full and in which order things become durable; how a shard is committed is sinks/shard.py's
-table, and what happens after a crash recovery.py's. Rule: an id is acknowledged after its ledger transaction, never before.
+table, and what happens after a crash is recovery.py's. Rule: an id is acknowledged after its ledger transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ from penstock.engine.ledger import Checkpoint, Ledger
 from penstock.engine.recovery import RECOVERY_STEPS, Recovered, recover
 from penstock.engine.rundir import RunDir, RunLock
 from penstock.engine.storeinput import data_format, keep_input, sink_error
+from penstock.engine.storeoptions import ResumeState, ShardOptions, StoreHooks
 from penstock.errors import Bug, ConfigError, SinkError
 from penstock.model import Ack, Failed, Failure, FailureKind, Outcome, Skipped, Written
-from penstock.sinks.disk import Disk, Durability, has_links
-from penstock.sinks.encoder import Format
+from penstock.sinks.disk import Disk, has_links
 from penstock.sinks.ids import bitmap_of, first_gap
 from penstock.sinks.manifest import STREAMS, Manifest, Stream
 from penstock.sinks.shard import COMMIT_STEPS, Places, commit_shard
@@ -37,38 +37,6 @@ COMPACT_STEPS = ("compact.forgotten", "compact.shard_unlinked", "compact.manifes
 STEPS: tuple[str, ...] = RECOVERY_STEPS + COMMIT_STEPS + COMPACT_STEPS
 _SLICE_BYTES = 64 << 20  # of bodies that are turned into columns at once: bounds memory, whatever the caller hands over
 _SLICE_ITEMS = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class ShardOptions:
-    """How shards are cut and written. A shard is committed by the write that brings it to `rows_max` rows or to
-    `bytes_max` bytes of uncompressed bodies, so it may exceed them by one batch; `seconds_max` is for the caller,
-    who asks `opened_age_s` and calls `commit`. `compression_level` is zstd's, 1 to 22.
-    """
-
-    rows_max: int = 8192
-    bytes_max: int = 256 << 20
-    seconds_max: float = 30.0
-    durability: Durability = "power"
-    format: Format = "parquet"
-    include_body: bool = True
-    compression_level: int = 1
-    url_column: str | None = "url"
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeState:
-    """Where a run goes on. `done` holds ids that need no work; every id below `low_water` is in it, none from
-    `end_id` on. `checkpoint` is where the source is to be read from, None for its start.
-    """
-
-    checkpoint: Checkpoint | None
-    done: BitMap64
-    written: int
-    failed: int
-    skipped: int
-    low_water: int
-    end_id: int
 
 
 class Store:
@@ -189,13 +157,13 @@ class Store:
             streams = [stream for stream in (self._data, self._failed, self._skipped) if stream.is_open]
             for stream in streams:
                 self._commit(stream, checkpoint)
-            if not streams and checkpoint is not None:
+            if not streams and checkpoint is not None and not self._hooks.retry_kinds:
                 self._ledger.record([], checkpoint, self.recovered.epoch)
             self._opened_s = None
         return self.unreported()
 
     def unreported(self) -> Ack:
-        """What is durable and no Ack has said yet: after a SinkError in the middle of a commit, the part that succeeded."""
+        """What is durable and no Ack has said yet: after a SinkError amid a commit, the part that succeeded."""
         ack, self._ack = self._ack, Ack()
         return ack
 
@@ -212,6 +180,11 @@ class Store:
     def counts(self) -> Counts:
         """Items durable so far, over all runs on this output. O(kinds); not for the hot path."""
         return self._accounts.counts()
+
+    def committed_here(self) -> tuple[int, int]:
+        """Data shards, and bytes of all shards, that this store has committed itself."""
+        own = [shard for shard in self.recovered.shards if shard.epoch == self.recovered.epoch]
+        return sum(shard.stream == "data" for shard in own), sum(shard.bytes for shard in own)
 
     @property
     def accounts(self) -> Accounts:
@@ -278,6 +251,9 @@ class Store:
             created=_now(),
         )
 
+        if self._hooks.retry_kinds:
+            checkpoint = None  # a position among the dead letters is none in the input
+
         def record(manifest: Manifest) -> None:
             self._ledger.record([manifest], checkpoint, self.recovered.epoch)
 
@@ -342,15 +318,6 @@ class Store:
     def _drop_open(self) -> None:
         for stream in (self._data, self._failed, self._skipped):
             stream.drop()
-
-
-@dataclass(frozen=True, slots=True)
-class StoreHooks:
-    """What a store is told from outside and does not decide."""
-
-    on_step: Callable[[str], None]
-    clock: Callable[[], float]
-    retry_kinds: frozenset[FailureKind]
 
 
 class _TempNames:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.engine.rundir import RunDir
+from penstock.engine.storeoptions import ShardOptions
 from penstock.errors import ConfigError, LedgerError, SinkError
 from penstock.sinks.disk import Disk
 from penstock.sinks.encoder import DataFormat
@@ -24,7 +25,6 @@ from penstock.sinks.parquet import ParquetFormat, read_schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from penstock.engine.store import ShardOptions
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -52,7 +52,9 @@ def load_input(run_dir: RunDir) -> tuple[tuple[str, ...], pa.Schema | None]:
     content = run_dir.read_input()
     columns, schema = content.get("columns"), content.get("schema")
     if not isinstance(columns, list):
-        raise LedgerError(f"{run_dir.input_path}: expected the input's columns, got none", hint="is this a run's output?")
+        raise LedgerError(
+            f"{run_dir.input_path}: expected the input's columns, got none", hint="is this a run's output?"
+        )
     if schema is None:
         return tuple(columns), None
     import pyarrow as pa

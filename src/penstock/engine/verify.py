@@ -1,15 +1,15 @@
 """Checks a whole output: every byte of every shard, ledger against files, every id in one place, and the sums.
 
-| problem            | meaning                                                                | repair                          |
-|--------------------|------------------------------------------------------------------------|---------------------------------|
-| ledger             | the ledger is missing or damaged                                       | built again from the manifests  |
-| manifest_damaged   | a manifest cannot be read                                              | set aside; written from the ledger |
-| manifest_missing   | the ledger records a shard that has no manifest                        | written from the ledger         |
-| shard_missing      | the ledger records a shard whose file is gone                          | forgotten; its items are queued |
-| shard_damaged      | size, checksum, format or ids are not what the manifest says           | quarantined; its items are queued |
-| shard_unrecorded   | a shard that the ledger does not know                                  | adopted if right, else quarantined |
-| ids_twice          | an id is in two data or skipped shards, or failed after it was written | the newer shard is quarantined, its items are queued |
-| ids_lost           | an id that a resume would not read again is in no shard                | the input is read from its start |
+| problem          | meaning                                                        | repair                        |
+|------------------|----------------------------------------------------------------|-------------------------------|
+| ledger           | missing or damaged                                             | rebuilt from the manifests    |
+| manifest_damaged | a manifest cannot be read                                      | set aside, written anew       |
+| manifest_missing | a recorded shard has no manifest                               | written anew                  |
+| shard_missing    | a recorded shard is gone                                       | forgotten, items queued       |
+| shard_damaged    | size, checksum, format or ids are not the manifest's           | quarantined, items queued     |
+| shard_unrecorded | the ledger does not know a shard                               | adopted if right, else as above |
+| ids_twice        | ended in two shards, or failed after it was written or skipped | newer shard as shard_damaged |
+| ids_lost         | in no shard, and a resume would not read it                    | input read from its start     |
 
 Queued items are fetched by the next `penstock fetch` with the same input. Dead letters older than the shard that holds
 the id are no problem: a retry succeeded and was killed before it tidied up.
@@ -18,9 +18,10 @@ the id are no problem: a retry succeeded and was killed before it tidied up.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from penstock.engine.accounts import Counts
 from penstock.engine.ledger import Ledger, LedgerDamagedError
@@ -32,8 +33,11 @@ from penstock.engine.storeinput import load_input
 from penstock.errors import ConfigError, LedgerError
 from penstock.sinks.deadletter import own_key
 from penstock.sinks.disk import Disk
-from penstock.sinks.ids import bitmap_of, bitmap_of_ranges, first_gap, ranges_of
+from penstock.sinks.ids import bitmap_of, bitmap_of_ranges, ranges_of
 from penstock.sinks.manifest import Manifest
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap64
 
 ProblemKind: TypeAlias = Literal[
     "ledger",
@@ -86,7 +90,9 @@ def verify(run_dir: RunDir, *, repair: bool = False) -> VerifyReport:
     Raises ConfigError when there is no run here or one is going on.
     """
     if not run_dir.is_run():
-        raise ConfigError(f"{run_dir.root}: expected the output folder of a run, found none", hint="penstock fetch … -o OUT")
+        raise ConfigError(
+            f"{run_dir.root}: expected the output folder of a run, found none", hint="penstock fetch … -o OUT"
+        )
     with _locked(run_dir, is_needed=repair):
         report = _check(run_dir)
         if not repair or not report.problems:
@@ -108,7 +114,9 @@ def verify(run_dir: RunDir, *, repair: bool = False) -> VerifyReport:
 
 def _check(run_dir: RunDir) -> VerifyReport:
     snapshot = take_snapshot(run_dir)
-    problems = [Problem("ledger", "_penstock/ledger.sqlite", snapshot.ledger_trouble)] if snapshot.ledger_trouble else []
+    problems = (
+        [Problem("ledger", "_penstock/ledger.sqlite", snapshot.ledger_trouble)] if snapshot.ledger_trouble else []
+    )
     problems += _check_files(snapshot)
     problems += _check_ids(snapshot.shards)
     accounts, counts = snapshot.accounts, snapshot.accounts.counts()
@@ -142,7 +150,9 @@ def _check_files(snapshot: Snapshot) -> Iterator[Problem]:
         try:
             fault = find_fault(root, shard, key)
         except FileNotFoundError:
-            yield Problem("shard_missing", shard.name, f"the ledger records {shard.items} items in it; the file is gone")
+            yield Problem(
+                "shard_missing", shard.name, f"the ledger records {shard.items} items in it; the file is gone"
+            )
             continue
         if fault:
             yield Problem("shard_damaged", shard.name, fault)
@@ -169,7 +179,9 @@ def _check_ids(shards: list[Manifest]) -> Iterator[Problem]:
             twice = ids & (ended | failed)
             failed |= ids
         if twice:
-            yield Problem("ids_twice", shard.name, f"{len(twice)} items stand in another shard too: {ranges_of(twice)[:5]}")
+            yield Problem(
+                "ids_twice", shard.name, f"{len(twice)} items stand in another shard too: {ranges_of(twice)[:5]}"
+            )
 
 
 def _check_lost(missing: BitMap64, unread_from: int) -> Iterator[Problem]:
@@ -204,7 +216,8 @@ def _repair(run_dir: RunDir, problems: list[Problem]) -> None:
     disk = Disk("power")
     run_dir.create(disk)
     gone = [p.where for p in problems if p.kind in ("shard_missing", "shard_damaged", "ids_twice")]
-    if gone or any(problem.kind == "ids_lost" for problem in problems):
+    is_requeued = bool(gone) or any(problem.kind == "ids_lost" for problem in problems)
+    if is_requeued:
         with contextlib.suppress(LedgerDamagedError):  # then there is nothing to forget: recovery builds it anew
             ledger = Ledger.open(run_dir.ledger_path, disk.durability)
             try:
@@ -215,7 +228,7 @@ def _repair(run_dir: RunDir, problems: list[Problem]) -> None:
         if (run_dir.root / name).exists():
             quarantine(run_dir, disk, run_dir.root / name)
     recover(run_dir, disk, lambda step: None).ledger.close()
-    if any(problem.kind == "ids_lost" for problem in problems) and run_dir.run_path.exists():
+    if is_requeued:
         _reopen_run(run_dir, disk)
 
 
@@ -228,13 +241,10 @@ def _reopen_run(run_dir: RunDir, disk: Disk) -> None:
 
 @contextlib.contextmanager
 def _locked(run_dir: RunDir, *, is_needed: bool) -> Iterator[None]:
-    try:
-        lock = run_dir.lock()
-    except ConfigError as error:
-        if is_needed or not isinstance(error.__cause__, PermissionError | OSError) or is_busy(error):
-            raise
+    if not is_needed and not os.access(run_dir.internal, os.W_OK):
         yield  # a read-only copy: nobody can be writing there
         return
+    lock = run_dir.lock()
     try:
         yield
     finally:

@@ -4,12 +4,14 @@ became durable. The only place where items are acknowledged; it stays alive last
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 from penstock.engine.state import RunState
 from penstock.engine.threads import Caller
 from penstock.model import Ack, Outcome, Written
-from penstock.sinks.sink import Sink
+from penstock.sinks.sink import AsyncSink, Sink
 
 _BATCH_AGE_MAX_S = 1.0
 
@@ -20,15 +22,13 @@ class Writer:
     def __init__(
         self,
         state: RunState,
-        sink: Sink,
-        caller: Caller,
+        sink: AsyncSink,
         *,
         seconds_max: float,
         on_acknowledged: Callable[[], None],
     ) -> None:
         self._state = state
         self._sink = sink
-        self._caller = caller
         self._seconds_max = seconds_max
         self._on_acknowledged = on_acknowledged
         self._uncommitted = 0
@@ -70,7 +70,7 @@ class Writer:
 
     async def _write(self, batch: list[Outcome]) -> None:
         self._uncommitted += len(batch)
-        ack = await self._caller.call(self._sink.write, batch, self._state.low_water.checkpoint)
+        ack = await self._sink.write(batch, self._state.low_water.checkpoint)
         self._forget_bodies(batch)
         self._acknowledge(ack)
 
@@ -78,7 +78,7 @@ class Writer:
         self._is_commit_wanted = False
         self._oldest_s = None
         if self._uncommitted:
-            self._acknowledge(await self._caller.call(self._sink.commit, self._state.low_water.checkpoint))
+            self._acknowledge(await self._sink.commit(self._state.low_water.checkpoint))
 
     def _forget_bodies(self, batch: Sequence[Outcome]) -> None:
         state = self._state
@@ -100,3 +100,21 @@ class Writer:
         if not self._uncommitted:
             self._oldest_s = None
         self._on_acknowledged()
+
+
+class ThreadedSink:
+    """A blocking sink as an async one: its calls run on `caller`, one at a time."""
+
+    def __init__(self, sink: Sink, caller: Caller) -> None:
+        self._sink = sink
+        self._caller = caller
+
+    async def write(self, outcomes: Sequence[Outcome], checkpoint: tuple[int, str] | None = None) -> Ack:
+        return await self._caller.call(self._sink.write, outcomes, checkpoint)
+
+    async def commit(self, checkpoint: tuple[int, str] | None = None) -> Ack:
+        return await self._caller.call(self._sink.commit, checkpoint)
+
+
+def is_async_sink(sink: Sink | AsyncSink) -> TypeGuard[AsyncSink]:
+    return inspect.iscoroutinefunction(sink.write)

@@ -39,11 +39,11 @@ _UNSENT_CODES = frozenset({3, 5, 6, 7, 35, 60, 77, 96})
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]*@")
 
 
-def failure_of_error(code: int, message: str, *, is_connected: bool, has_sent: bool) -> Failure:
-    """The failure for a CURLcode. `is_connected`: connection and TLS were up; `has_sent`: bytes may have left."""
+def failure_of_error(code: int, message: str, *, has_sent: bool) -> Failure:
+    """The failure for a CURLcode. `has_sent`: some byte of the request has left, so connection and TLS were up."""
     kind = _KIND_OF_CODE.get(code, "protocol")
     if code == 28:
-        if not is_connected:
+        if not has_sent:
             kind = "timeout_connect"
         elif "too slow" in message or "Less than" in message:
             kind = "timeout_speed"

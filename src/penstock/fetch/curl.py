@@ -253,8 +253,7 @@ class CurlTransport:
                 "timeout_idle": f"no data for {self._options.idle_timeout_s:g} s inside the answer",
             }[handle.abort_kind]
             return Failure(handle.abort_kind, waited)
-        has_sent = info(pycurl.PRETRANSFER_TIME_T) > 0
-        failure = failure_of_error(code, message, is_connected=has_sent, has_sent=has_sent)
+        failure = failure_of_error(code, message, has_sent=info(pycurl.REQUEST_SIZE) > 0)
         if failure.kind == "dns" and await self._is_dns_temporary(info(pycurl.EFFECTIVE_URL)):
             failure.kind = "dns_temporary"
         return failure
@@ -339,7 +338,7 @@ class _Handle:
         waited_s = now_s - self.last_progress_s
         if progress:
             return "timeout_idle" if waited_s > options.idle_timeout_s else None
-        if waited_s <= options.first_byte_timeout_s or not self.curl.getinfo(pycurl.PRETRANSFER_TIME_T):
+        if waited_s <= options.first_byte_timeout_s or not self.curl.getinfo(pycurl.REQUEST_SIZE):
             return None
         return "timeout_first_byte"
 

@@ -36,7 +36,8 @@ class CurlDriver:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_curl_timer)
         self._transfers: dict[pycurl.Curl, Transfer] = {}
         self._deadline_s: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due_s = 0.0
         self._is_kick_due = False
         self._is_closed = False
         self._sockets: _Sockets = _EpollSockets(self) if sys.platform == "linux" else _LoopSockets(self)
@@ -109,10 +110,11 @@ class CurlDriver:
         if self._deadline_s is None:
             return
         if self._timer is not None:
-            if self._timer.when() <= self._deadline_s:
+            if self._timer_due_s <= self._deadline_s:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline_s, self._on_loop_timer)
+        self._timer_due_s = self._deadline_s
+        self._timer = self._loop.call_at(self._timer_due_s, self._on_loop_timer)
 
     def _on_loop_timer(self) -> None:
         self._timer = None

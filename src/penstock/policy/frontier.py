@@ -282,9 +282,7 @@ class Frontier:
                     host.retries = deque()
                 host.retries.append(item)
                 self._queued += 1
-            elif host.paused_until_s > now_s:
-                self._park(host)  # the pause was prolonged
-                continue
+            # A parked host whose pause was prolonged meanwhile finds out on its turn, like any other in the ring.
             if item is None or host.state == _IDLE:
                 host.state = _READY
                 self._ring.append(host)

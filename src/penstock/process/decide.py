@@ -20,27 +20,29 @@ _CALLS_MAX, _CALLS_MIN = 20, 3
 _TOTAL_S, _TOTAL_SLOW_S = 0.050, 1.0
 _PROBES_MAX, _PROBES_TOTAL_S = 3, 0.100
 _WAITING_SHARE = 0.5
-_RELEASED_OVERLAP = 1.5
+_RELEASED_PROCESSORS = 1.5
 _PROGRESS_SHARE = 0.75
 
 
 @dataclass(slots=True)
 class Sample:
-    """One inline call: seconds of wall time, and of processor time of its thread."""
+    """One inline call: seconds of wall time, and those in which its thread ran or wanted to."""
 
     wall_s: float
-    cpu_s: float
+    busy_s: float
 
 
 @dataclass(slots=True)
 class Probe:
     """One call in a thread while another thread counted as fast as it could, for `wall_s` seconds of both together.
 
-    `counting_cpu_s` and `function_cpu_s` are processor seconds of each in that time.
+    `counting_cpu_s` and `function_cpu_s` are processor seconds of each in that time; `counting_busy_s` adds those in
+    which the counting thread had to queue for a processor.
     """
 
     wall_s: float
     counting_cpu_s: float
+    counting_busy_s: float
     function_cpu_s: float
 
 
@@ -79,8 +81,8 @@ def decide(
     """Where the function runs from now on. `cannot_isolate` says why it cannot be sent to a process, if so.
 
     Threads when it spends most of its time waiting and lets others run meanwhile, or when it and a counting thread
-    together used over 1.5 processors (a function that holds the GIL gives at most 1). Noise on a busy machine lowers
-    both numbers, so it leads to processes, the safe side.
+    together used over 1.5 processors. With a function that holds the GIL that is at most 1, however noisy the
+    machine is; one that releases it may not reach 1.5 on a busy machine, and then goes to processes, the safe side.
     """
     median_s, mean_s = typical_s(samples)
 
@@ -92,19 +94,19 @@ def decide(
         return decision("inline", "under 1 ms, stays on the event loop")
     if cannot_isolate is not None:
         return decision("thread", f"over 1 ms, and threads because {cannot_isolate}")
-    waits = statistics.median(s.cpu_s / s.wall_s if s.wall_s > 0 else 1.0 for s in samples) < _WAITING_SHARE
+    waits = statistics.median(s.busy_s / s.wall_s if s.wall_s > 0 else 1.0 for s in samples) < _WAITING_SHARE
     if not probes:
         if waits:
             return decision("thread", f"over 1 ms, mostly waiting ({cores} core)")
         return decision("process", f"over 1 ms of computing ({cores} core)")
     usable = [probe for probe in probes if probe.wall_s > 0]
-    overlap = statistics.median([(p.counting_cpu_s + p.function_cpu_s) / p.wall_s for p in usable] or [0.0])
-    progress = statistics.median([p.counting_cpu_s / p.wall_s for p in usable] or [0.0])
+    processors = statistics.median([(p.counting_cpu_s + p.function_cpu_s) / p.wall_s for p in usable] or [0.0])
+    progress = statistics.median([p.counting_busy_s / p.wall_s for p in usable] or [0.0])
     if waits and progress >= _PROGRESS_SHARE:
-        return decision("thread", f"over 1 ms, mostly waiting; another thread ran {progress:.0%} of the time")
-    if overlap >= _RELEASED_OVERLAP:
-        return decision("thread", f"over 1 ms, releases the GIL (two threads used {overlap:.2f} processors)")
-    return decision("process", f"over 1 ms, holds the GIL (two threads used {overlap:.2f} processors)")
+        return decision("thread", f"over 1 ms, mostly waiting; another thread could run {progress:.0%} of the time")
+    if processors >= _RELEASED_PROCESSORS:
+        return decision("thread", f"over 1 ms, releases the GIL (two threads used {processors:.2f} processors)")
+    return decision("process", f"over 1 ms, seems to hold the GIL (two threads used {processors:.2f} processors)")
 
 
 def _milliseconds(median_s: float, mean_s: float) -> str:

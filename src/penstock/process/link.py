@@ -27,6 +27,8 @@ from penstock.process.records import is_user_file
 from penstock.process.worker import LENGTH, Setup
 
 _LIVENESS_S = 1.0
+_JOINED_BYTES_MAX = 64 * 1024  # below, one system call is worth a copy
+_SOCKET_BYTES = 1 << 20  # asked for; the system gives what it allows
 _FAULT_LINE = re.compile(r'File "(.+)", line (\d+) in (.+)')
 _FAULT_BYTES_MAX = 64 * 1024
 
@@ -55,6 +57,7 @@ class WorkerLink(asyncio.Protocol):
     setup: Setup
     timeout_s: float | None
     events: LinkEvents
+    is_started: bool = False
     is_ready: bool = False
     is_lost: bool = False
     unusable: str | None = None
@@ -71,6 +74,8 @@ class WorkerLink(asyncio.Protocol):
         self._was_stopped = False
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker; closed in `wait_dead`
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         with theirs:
             fd, fault_fd = theirs.fileno(), self._faults.fileno()
             code = (
@@ -83,6 +88,7 @@ class WorkerLink(asyncio.Protocol):
         ours.setblocking(False)
         self._transport, _ = await self._loop.create_connection(lambda: self, sock=ours)
         self._write(pickle.dumps(self.setup))
+        self.is_started = True
 
     def send(self, call: Call) -> None:
         """Queue one call at this worker. A response that cannot be pickled fails at once, here."""
@@ -98,7 +104,7 @@ class WorkerLink(asyncio.Protocol):
         self._write(frame)
 
     def kill(self) -> None:
-        """End the process now; `on_lost` follows."""
+        """End the process now, once it `is_started`; `on_lost` follows."""
         self.process.kill()
         self._transport.abort()
 
@@ -182,7 +188,11 @@ class WorkerLink(asyncio.Protocol):
         self._liveness = self._loop.call_later(_LIVENESS_S, self._check_alive)
 
     def _write(self, frame: bytes) -> None:
-        self._transport.writelines((LENGTH.pack(len(frame)), frame))
+        if len(frame) < _JOINED_BYTES_MAX:
+            self._transport.write(LENGTH.pack(len(frame)) + frame)
+        else:
+            self._transport.write(LENGTH.pack(len(frame)))
+            self._transport.write(frame)
 
     def _fault_place(self) -> str:
         """The user's line in the traceback that faulthandler left on a fatal signal."""

@@ -61,8 +61,8 @@ class ProcessRunner:
         for link in [*self._links]:
             for call in link.pending:
                 call.future.cancel()
-            if not link.is_lost:
-                link.kill()
+            if link.is_started and not link.is_lost:
+                link.kill()  # one that is starting just now is killed by `_start`
         while self._links:
             # A killed worker is buried one loop turn after its connection has ended.
             await (asyncio.wait([*self._tasks]) if self._tasks else asyncio.sleep(0))

@@ -22,9 +22,10 @@ Records: TypeAlias = list[Mapping[str, object]]
 _EXPECTED = "expected dict, list of dict, or None"
 _TEXT_CHARS_MAX = 2_000
 # Code below these is a library's; the line people look for is the last one above it.
-_STANDARD_LIBRARY = os.path.dirname(os.__file__)
+_STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_OWN_FOLDER = os.path.dirname(__file__)
+_OWN_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_OWN_FOLDER = os.path.dirname(__file__) + os.sep
 
 
 def records_from(result: object) -> Records | Failure | None:
@@ -84,7 +85,7 @@ def is_interrupt(error: BaseException) -> bool:
 def is_user_file(filename: str) -> bool:
     """Whether a line of this file is more use to the reader than its caller's: no library, not generated, not ours."""
     return not (
-        filename.startswith(("<", _STANDARD_LIBRARY, _OWN_FOLDER)) or any(part in filename for part in _INSTALLED)
+        filename.startswith(("<", _STANDARD_LIBRARY, _OWN_PACKAGE)) or any(part in filename for part in _INSTALLED)
     )
 
 

@@ -50,7 +50,10 @@ class Setup:
 def main(descriptor: int, fault_descriptor: int) -> None:
     """Serve the parent at the other end of the socket until it closes. `fault_descriptor` takes crash tracebacks."""
     link = socket.socket(fileno=descriptor)
-    setup = pickle.loads(_receive(link))  # noqa: S301 - our own parent wrote it
+    try:
+        setup: Setup = pickle.loads(_receive(link))  # noqa: S301 - our own parent wrote it
+    except EOFError:
+        return  # the parent changed its mind, or died
     _protect(setup, fault_descriptor)
     try:
         call = _callable(setup.function)

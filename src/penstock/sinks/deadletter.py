@@ -1,8 +1,8 @@
 """Dead letters: one JSON line per item that was given up, holding all that is needed to try it again.
 
-The input's columns stand at the top level, verbatim, so that the file is itself a valid input; all that is ours is in one
-object, `penstock` (`penstock_` and so on when the input has a column of that name). If the input has no column `url`, the
-request's URL is added under that name. Format version 1 of the object:
+The input's columns stand at the top level, verbatim, so that the file is itself a valid input; all that is ours is in
+one object, `penstock` (`penstock_` and so on when the input has a column of that name). If the input has no column
+`url`, the request's URL is added under that name. Format version 1 of the object:
 
 | key         | when                     | meaning                                                          |
 |-------------|--------------------------|------------------------------------------------------------------|

@@ -87,12 +87,14 @@ def encode(values: Sequence[object], known: Inferred | None) -> tuple[pa.Array, 
 def _as_text(values: Sequence[object]) -> pa.Array:
     import pyarrow as pa
 
-    texts = [None if v is None else v if type(v) is str else json.dumps(to_plain(v), ensure_ascii=False) for v in values]
+    texts = [
+        None if v is None else v if type(v) is str else json.dumps(to_plain(v), ensure_ascii=False) for v in values
+    ]
     return pa.array(texts, pa.string())
 
 
 def _holds_empty_struct(data_type: pa.DataType) -> bool:
-    import pyarrow.types as types
+    from pyarrow import types
 
     if types.is_struct(data_type):
         return data_type.num_fields == 0 or any(_holds_empty_struct(field.type) for field in data_type)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from penstock.model import Written
 from penstock.sinks.encoder import Chunk, Encoded, split_until_encoded
-from penstock.sinks.layout import Layout
+from penstock.sinks.layout import Layout, free_name
 from penstock.sinks.plain import to_plain
 from penstock.sinks.shard import ShardFile
 from penstock.sinks.table import TableBuilder
@@ -22,6 +23,8 @@ from penstock.sinks.table import TableBuilder
 if TYPE_CHECKING:
     import zstandard
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+_NUMBERS = frozenset({float, int, bool, type(None)})  # apart, because NaN and the infinities are no JSON
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -47,8 +50,13 @@ class JsonlFormat:
         table.fetched["fetch_time"] = [_rfc3339(time_us) for time_us in table.fetched["fetch_time"]]
         names = [*self._layout.input, *table.fetched, *self._layout.added(table.added).values()]
         columns = [*table.input, *table.fetched.values(), *table.added.values()]
-        lines = [_line(names, row) for row in zip(*columns, strict=True)]
-        return Chunk(written, table.rows, "".join(lines).encode())
+        undecodable: list[tuple[int, str, str]] = []
+        columns = [_as_json(name, values, undecodable) for name, values in zip(names, columns, strict=True)]
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        for index, name, text in undecodable:
+            rows[index][free_name(f"{name}_base64", "penstock_", names)] = text
+        encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+        return Chunk(written, table.rows, "".join([encode(row) + "\n" for row in rows]).encode())
 
 
 class JsonlShard:
@@ -75,18 +83,24 @@ class JsonlShard:
         self._compressor = None
 
 
-def _line(names: Sequence[str], row: Sequence[object]) -> str:
-    fields: dict[str, object] = {}
-    for name, value in zip(names, row, strict=True):
-        if isinstance(value, bytes):
-            try:
-                fields[name] = value.decode()
-            except UnicodeDecodeError:
-                fields[name] = None
-                fields[f"{name}_base64"] = base64.b64encode(value).decode("ascii")
-        else:
-            fields[name] = to_plain(value)
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+def _as_json(name: str, values: list[object], undecodable: list[tuple[int, str, str]]) -> list[object]:
+    """A column of values that JSON has. Bytes that are no UTF-8 are left null and go to `undecodable` in base64."""
+    types = set(map(type, values))
+    if types <= _AS_THEY_ARE or (types <= _NUMBERS and all(v is None or math.isfinite(v) for v in values)):  # type: ignore[arg-type]  # the types were just looked at
+        return values
+    if bytes not in types:
+        return [to_plain(value) for value in values]
+    made: list[object] = []
+    for index, value in enumerate(values):
+        if not isinstance(value, bytes):
+            made.append(to_plain(value))
+            continue
+        try:
+            made.append(value.decode())
+        except UnicodeDecodeError:
+            made.append(None)
+            undecodable.append((index, name, base64.b64encode(value).decode("ascii")))
+    return made
 
 
 def _rfc3339(time_us: object) -> str:

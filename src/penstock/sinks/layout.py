@@ -36,7 +36,7 @@ FETCHED_COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`input` are output names of the input's columns, in their order; `fetched` are Penstock's, without a repeated `url`."""
+    """`input`: output names of the input's columns, in their order; `fetched`: Penstock's, without a repeated `url`."""
 
     input: tuple[str, ...]
     fetched: tuple[str, ...]

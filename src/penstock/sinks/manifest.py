@@ -1,4 +1,4 @@
-"""The side-car manifest of a shard: which ids it holds and what its bytes must be. Written before the shard gets its name.
+"""The side-car manifest of a shard: which ids it holds and what its bytes must be. Written before the shard is named.
 
 Format version 1, one JSON object, `_penstock/manifests/<stream>-<number>-<epoch>.json`:
 

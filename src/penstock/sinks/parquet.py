@@ -79,8 +79,7 @@ class ParquetFormat:
         return split_until_encoded(written, self._encode_all)
 
     def start(self, file: ShardFile, first: Chunk) -> ParquetShard:
-        assert isinstance(first.payload, _record_batch_class())
-        return ParquetShard(file, first.payload.schema, self._level)
+        return ParquetShard(file, _batch_of(first).schema, self._level)
 
     def _encode_all(self, written: list[Written]) -> Chunk:
         import pyarrow as pa
@@ -134,7 +133,7 @@ class ParquetShard:
 
     def add(self, chunk: Chunk) -> None:
         if chunk.rows:
-            self._writer.write_batch(chunk.payload, row_group_size=chunk.rows)
+            self._writer.write_batch(_batch_of(chunk), row_group_size=chunk.rows)
 
     def finish(self) -> str:
         import xxhash
@@ -177,7 +176,8 @@ def _fixed_array(values: list[object], field: pa.Field) -> pa.Array:
     return array
 
 
-def _record_batch_class() -> type:
+def _batch_of(chunk: Chunk) -> pa.RecordBatch:
     import pyarrow as pa
 
-    return pa.RecordBatch  # type: ignore[no-any-return]  # pyarrow ships no types
+    assert isinstance(chunk.payload, pa.RecordBatch)
+    return chunk.payload

@@ -8,7 +8,7 @@
 | datetime, date, time          | ISO 8601                               | `datetime`, `date`, `time` |
 | timedelta                     | seconds                                | `duration`  |
 | Decimal                       | text                                   | `decimal`   |
-| list, tuple, set, dict        | array, object, element by element      | `nested` when something inside is marked: `{"$base64": "…"}` |
+| list, tuple, set, dict        | array, object, each element likewise   | `nested` if an element is marked: `{"$base64": "…"}` |
 | anything else                 | its repr, at most 1,000 characters     | `repr`; cannot be read back |
 """
 
@@ -35,7 +35,7 @@ def to_plain(value: object) -> object:
 
 
 def mark_plain(value: object, depth: int = 0) -> tuple[object, str]:
-    """`(JSON value, mark)` by the module's table; the mark is empty when the value is JSON as it stands. Never raises."""
+    """`(JSON value, mark)` by the module's table; the mark is empty for a value that is JSON already. Never raises."""
     match value:
         case None | bool() | int() | str():
             return value, ""

@@ -2,18 +2,18 @@
 
 It does not know what the bytes mean. Rule: until `link` succeeds nothing has happened; after it, the shard counts.
 
-| step                | what has just happened                                     | a crash now leaves             | recovery  |
-|---------------------|------------------------------------------------------------|--------------------------------|-----------|
-| temp_written        | all rows and the footer are in `_penstock/tmp/…`           | temp                           | delete    |
-| temp_fsynced        | and on the device                                          | temp                           | delete    |
-| manifest_written    | the manifest is in a temp file too                         | temps                          | delete    |
-| manifest_fsynced    | and on the device                                          | temps                          | delete    |
-| manifest_renamed    | it stands in `_penstock/manifests/`                        | temp, manifest without shard   | delete    |
-| manifest_dir_fsynced| durably so                                                 | temp, manifest without shard   | delete    |
-| linked              | the shard has its name: THE commit point                   | shard, manifest, no ledger row | adopt     |
-| dir_fsynced         | durably so                                                 | shard, manifest, no ledger row | adopt     |
-| ledger_committed    | one SQLite transaction: ids, checkpoint                    | everything, and a stale temp   | drop temp |
-| temp_unlinked       | the temp name is gone                                      | everything                     | nothing   |
+| step                 | what has just happened                             | a crash now leaves       | recovery  |
+|----------------------|----------------------------------------------------|--------------------------|-----------|
+| temp_written         | all rows and the footer are in `_penstock/tmp/…`   | temp                     | delete    |
+| temp_fsynced         | and on the device                                  | temp                     | delete    |
+| manifest_written     | the manifest is in a temp file too                 | temps                    | delete    |
+| manifest_fsynced     | and on the device                                  | temps                    | delete    |
+| manifest_renamed     | it stands in `_penstock/manifests/`                | temp, manifest           | delete    |
+| manifest_dir_fsynced | durably so                                         | temp, manifest           | delete    |
+| linked               | the shard has its name: THE commit point           | shard, manifest, temp    | adopt     |
+| dir_fsynced          | durably so                                         | shard, manifest, temp    | adopt     |
+| ledger_committed     | one SQLite transaction: ids, checkpoint            | all, and a stale temp    | drop temp |
+| temp_unlinked        | the temp name is gone                              | all                      | nothing   |
 
 `begin` comes before them all. Each name is reported as `<stream>.<step>`. In `process` durability the same steps are
 reported, and those that sync do nothing. Without hard links, `linked` is a rename made under the run's lock.

@@ -25,3 +25,11 @@ class Sink(Protocol):
     def close(self) -> None:
         """Release files and locks. Does not commit."""
         ...
+
+
+class AsyncSink(Protocol):
+    """The same on the loop itself: for a database client, or a loop of your own. Told apart by `write` being async."""
+
+    async def write(self, outcomes: Sequence[Outcome], checkpoint: tuple[int, str] | None = None) -> Ack: ...
+
+    async def commit(self, checkpoint: tuple[int, str] | None = None) -> Ack: ...

@@ -7,7 +7,7 @@ Every method that touches the disk raises OSError; after one, `drop` the stream.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -67,7 +67,7 @@ class DataStream:
         assert self._writer is not None
         self._writer.add(chunk)
         self.ids += [outcome.item.id for outcome in chunk.written]
-        if chunk.rows < len(chunk.written) or not all([outcome.records for outcome in chunk.written]):
+        if chunk.rows < len(chunk.written) or not all(outcome.records for outcome in chunk.written):
             self._empty_ids += [outcome.item.id for outcome in chunk.written if not outcome.records]
         self.rows += chunk.rows
         self.body_bytes += sum([len(outcome.response.body) for outcome in chunk.written])
@@ -200,7 +200,7 @@ def _draft(
     *,
     rows: int,
     empty_ids: list[list[int]] | None = None,
-    kinds: dict[FailureKind, list[list[int]]] | None = None,
+    kinds: Mapping[FailureKind, list[list[int]]] | None = None,
     schema_hash: str = "",
 ) -> Manifest:
     return Manifest(
@@ -214,6 +214,6 @@ def _draft(
         xxh3_64="",
         ids=ranges_of(ids),
         empty_ids=empty_ids or [],
-        kinds=dict(kinds or {}),
+        kinds={str(kind): ranges for kind, ranges in (kinds or {}).items()},
         schema_hash=schema_hash,
     )

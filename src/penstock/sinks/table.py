@@ -91,7 +91,7 @@ class TableBuilder:
 def _flatten(written: Sequence[Written]) -> tuple[_Rows, bool]:
     """One entry per record, and whether any record has columns of its own."""
     digests = [sha256(outcome.response.body).hexdigest() for outcome in written]
-    if all([len(outcome.records) == 1 for outcome in written]):
+    if {len(outcome.records) for outcome in written} == {1}:
         records = [outcome.records[0] for outcome in written]
         responses = [outcome.response for outcome in written]
         rows = _Rows([outcome.item for outcome in written], responses, digests, [r.body for r in responses], records)  # type: ignore[arg-type]  # checked in _added_columns
@@ -110,7 +110,7 @@ def _flatten(written: Sequence[Written]) -> tuple[_Rows, bool]:
 def _input_columns(rows: list[tuple[object, ...]], count: int) -> list[list[object]]:
     if not count:
         return []
-    if all([len(row) == count for row in rows]):
+    if {len(row) for row in rows} <= {count}:
         return [[row[index] for row in rows] for index in range(count)]
     # A library source may leave cells out: they are null, never a shifted row.
     return [[row[index] if index < len(row) else None for row in rows] for index in range(count)]

@@ -7,20 +7,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.sources.rows import Row, UnreadableRow, decode_raw
+
 if TYPE_CHECKING:
     import pyarrow
 
 
+def to_rows(batch: pyarrow.RecordBatch) -> list[Row]:
+    """The rows of `batch`. A row with text that is not UTF-8 becomes an `UnreadableRow`; nothing raises."""
+    columns = list(map(_convert, batch.columns))
+    rows: list[Row] = list(zip(*(values for values, _ in columns), strict=True))
+    for at in sorted({at for _, undecodable in columns for at in undecodable}):
+        values = tuple(_show(values[at]) if at in undecodable else values[at] for values, undecodable in columns)
+        rows[at] = UnreadableRow("bad_encoding", "expected text in UTF-8, got bytes that do not decode", "", values)
+    return rows
+
+
 def to_values(column: pyarrow.Array) -> list[object]:
     """One value for each row. Never raises: what has no Python form (year 300,000, invalid UTF-8) stays a scalar."""
-    if has_python_form(column.type):
-        try:
-            values: list[object] = column.to_pylist()
-        except (ValueError, OverflowError):
-            pass
-        else:
-            return values
-    return [scalar if scalar.is_valid else None for scalar in column]
+    return _convert(column)[0]
+
+
+def _convert(column: pyarrow.Array) -> tuple[list[object], frozenset[int]]:
+    """The values, and which of them are text that does not decode."""
+    if not has_python_form(column.type):
+        return [scalar if scalar.is_valid else None for scalar in column], frozenset()
+    try:
+        return column.to_pylist(), frozenset()
+    except (ValueError, OverflowError):
+        import pyarrow as pa
+
+        values = list(map(_to_value, column))
+        return values, frozenset(at for at, value in enumerate(values) if isinstance(value, pa.StringScalar))
+
+
+def _to_value(scalar: pyarrow.Scalar) -> object:
+    try:
+        value: object = scalar.as_py()
+    except (ValueError, OverflowError):
+        return scalar
+    return value
+
+
+def _show(scalar: pyarrow.StringScalar) -> str:
+    return decode_raw(scalar.as_buffer().to_pybytes())
 
 
 def has_python_form(arrow_type: pyarrow.DataType) -> bool:

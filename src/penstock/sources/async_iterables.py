@@ -165,6 +165,8 @@ class _Pump:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task})
+            if isinstance(self._failure, asyncio.CancelledError):
+                self._failure = None  # it was asked for
         self._is_ended = True
         self.buffer = []
         self._arrived.set()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.errors import SourceError
-from penstock.sources.arrow_values import to_values
+from penstock.sources.arrow_values import to_rows
 from penstock.sources.byte_inputs import FileInput
 from penstock.sources.rows import RowBlock
 
@@ -85,7 +85,7 @@ class ParquetTable:
                 continue
             if first < dropped:
                 batch, first = batch.slice(dropped - first), dropped  # noqa: PLW2901 - the rest of the same batch
-            rows = list(zip(*map(to_values, batch.columns), strict=True))
+            rows = to_rows(batch)
             numbers = range(start + first + 1, start + row + 1)
             yield RowBlock({"row_group": group, "row": first}, rows, f"{self.name} row ", numbers)
 

@@ -53,7 +53,7 @@ class Histogram:
         self.max_s = 0.0
 
     def record(self, value_s: float) -> None:
-        """Count one duration. About 0.15 µs. Raises Bug when it is not a finite number."""
+        """Count one duration. 0.15 µs. Raises Bug when it is not a finite number."""
         # A list, not an array: reading an array's counter makes an int object, 40 ns more.
         # math.floor, not int(): 40 ns less. One comparison guards log() and negative indexes.
         if value_s < SMALLEST_S:

@@ -178,10 +178,13 @@ class Connection(asyncio.Protocol):
         if not target.startswith("/"):
             target = self._read_absolute_target(target)
         self._requests += 1
+        path, _, query = target.partition("?")
         host = self._state.find_host(self._host_field, self._local)
         request = Request(
             parser.get_method().decode("ascii"),
             target,
+            path,
+            query,
             host.name,
             self._headers,
             b"".join(self._body) if self._body else b"",

@@ -44,6 +44,13 @@ _ONSETS = (
 _VOWELS = ("a", "e", "i", "o", "u", "ea", "ai", "ou")
 _CODAS = ("", "n", "r", "l", "s", "t", "nd", "st", "m")
 
+_PAGE_HEAD = (
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>%s</title></head>\n<body><h1>%s</h1>\n<ul>\n'
+)
+_ANCHOR = '<li><a href="/page/%d">page %d</a></li>\n'
+_PAGE_MIDDLE = "</ul>\n<p>"
+_PAGE_FOOT = b"</p></body></html>\n"
+
 
 class Content:
     """The bodies of one seed. Making it takes about 50 ms; it is immutable and safe to share."""
@@ -68,13 +75,13 @@ class Content:
 
     def title(self, number: int) -> str:
         """The title of page `number`."""
-        words = draw_integer(self.seed, "title", str(number))
-        return f"Page {number}: {self._words[words % 400]} {self._words[words // 400 % 400]}"
+        chance = draw_integer(self.seed, "page", str(number))
+        return f"Page {number}: {self._words[chance % 400]} {self._words[chance // 400 % 400]}"
 
     def links(self, number: int) -> list[int]:
         """The pages that page `number` links to: 2 to 9 of them, when its size leaves room."""
-        chance = draw_integer(self.seed, "links", str(number))
-        return [(chance // PAGES + k * 7919) % PAGES for k in range(2 + chance % 8)]
+        first = draw_integer(self.seed, "links", str(number))
+        return [(first // 8 + k * 7919) % PAGES for k in range(2 + first % 8)]
 
     def page(self, number: int, size: int | None = None) -> bytes:
         """An HTML page of exactly `size` bytes (None: 1 to 8 KiB by number) with title, links and text.
@@ -85,19 +92,15 @@ class Content:
             uniform = draw(self.seed, "page-size", str(number))
             size = int(_PAGE_BYTES_LOW + uniform * (_PAGE_BYTES_HIGH - _PAGE_BYTES_LOW))
         title = self.title(number)
-        head = (
-            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            f"<title>{title}</title></head>\n<body><h1>{title}</h1>\n"
-        )
-        anchors = "".join([f'<li><a href="/page/{link}">page {link}</a></li>\n' for link in self.links(number)])
-        foot = "</p></body></html>\n"
-        frame = f"{head}<ul>\n{anchors}</ul>\n<p>".encode()
-        room = size - len(frame) - len(foot)
+        head = _PAGE_HEAD % (title, title)
+        anchors = "".join([_ANCHOR % (link, link) for link in self.links(number)])
+        room = size - len(head) - len(anchors) - len(_PAGE_MIDDLE) - len(_PAGE_FOOT)
         if room < 0:
-            frame = f"{head}<p>".encode()
-            room = size - len(frame) - len(foot)
-        text = _cut(self._text, draw_integer(self.seed, "page", str(number)), max(0, room))
-        return (frame + text + foot.encode())[:size]
+            anchors = ""
+            room = max(0, size - len(head) - len(_PAGE_MIDDLE) - len(_PAGE_FOOT))
+        text = _cut(self._text, draw_integer(self.seed, "page-text", str(number)), room)
+        frame = f"{head}{anchors}{_PAGE_MIDDLE}".encode("ascii")
+        return (frame + text + _PAGE_FOOT)[:size]
 
     def document(self, number: int, size: int | None = None) -> bytes:
         """A JSON object `{id, title, links, text}` of `size` bytes, or of its least size where that is more."""

@@ -1,7 +1,7 @@
 """Turns a resource and an outcome into what goes on the wire: bytes to send, seconds to wait, and how it ends.
 
-Pure: the connection carries the steps out, nothing here touches a socket. `complete` in the log means that every byte
-of an undamaged answer was handed over, so an answer that is broken on purpose is never `is_whole`.
+Pure: the connection carries the steps out, nothing here touches a socket. One rule: `is_whole`, and so `complete` in
+the log, is true only for an answer that a client may take for complete; one that is broken on purpose never is.
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ _FILLER = b"penstock" * 8
 _GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\x00\xff\r\n\r\n"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _MANY_HEADERS = 10_000
+_PLAIN_HEAD = "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+_INFINITE_BYTES_PER_S = 16 * 1024**2
 _LENGTH_FRAMED = frozenset({"truncate", "truncate-gzip", "length-long", "length-short", "gzip-bomb"})
 _NEED_BODY = _LENGTH_FRAMED | {"truncate-chunked", "reset-body", "stall", "drip-body"}
+# Outcomes after which a client that reads on holds an answer it must take for complete: also `length-short`, by its own
+# Content-Length.
+_WHOLE = frozenset(
+    {"ok", "close-after", "reset-after", "drip-headers", "drip-body", "many-headers", "gzip-bomb", "length-short"}
+)
 
 
 class Ending(Enum):
@@ -54,6 +61,11 @@ def make_answer(resource: Resource, script: Script, outcome: str, request: Reque
 
     `date` is the Date field's value. Raises ConfigError when an encoding's library is not installed.
     """
+    is_usual = request.is_keep_alive and not request.is_http_10 and request.method != "HEAD"
+    if outcome == "ok" and script.is_plain and is_usual and resource.status == 200 and not resource.headers:
+        # Nearly every request of a benchmark. The same bytes as below, for a third of the time (2.3 → 0.8 µs).
+        text = _PLAIN_HEAD % (date, resource.content_type, len(resource.body))
+        return Answer(200, _send(text.encode("ascii"), resource.body, None))
     match outcome:
         case "reset-before":
             return Answer(0, (), Ending.RESET, is_whole=False)
@@ -122,7 +134,7 @@ def _damage(answer: Answer, head: bytes, payload: bytes, script: Script, outcome
     cut = _cut_position(len(payload), script.cut)
     if outcome == "truncate-chunked":
         cut = min(cut, max(0, len(payload) - len(b"0\r\n\r\n")))
-    answer.is_whole = outcome in ("ok", "close-after", "reset-after", "drip-headers", "drip-body", "many-headers")
+    answer.is_whole = outcome in _WHOLE
     bandwidth = script.bandwidth_bytes_per_s
     match outcome:
         case "reset-headers":
@@ -221,7 +233,8 @@ def _drip_head(head: bytes, payload: bytes, script: Script) -> Iterator[Step]:
 
 def _send_for_ever(head: bytes, script: Script) -> Iterator[Step]:
     yield head
+    bytes_per_s = script.bandwidth_bytes_per_s or _INFINITE_BYTES_PER_S
     piece = _chunk(_FILLER * (max(len(_FILLER), script.chunk_bytes) // len(_FILLER)), script.chunk_bytes)[:-5]
     while True:
         yield piece
-        yield len(piece) / script.bandwidth_bytes_per_s if script.bandwidth_bytes_per_s else 0.0
+        yield len(piece) / bytes_per_s

@@ -32,7 +32,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "stall": "headers and the body up to `cut`, then silence",
         "drip-headers": "header block at `drip` bytes per second",
         "drip-body": "body at `drip` bytes per second",
-        "infinite": "chunked body without end",
+        "infinite": "chunked body without end, at `bandwidth` (default 16M)",
         "many-headers": "10,000 extra header fields",
         "gzip-bomb": "a small gzip body that decodes to `bomb` zero bytes",
     }

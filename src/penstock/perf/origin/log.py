@@ -13,7 +13,7 @@ Read it with `read_log`. The file is opened for appending; nothing else writes t
 | `outcome` | what was planned: a fault word, a status, `ok`, `rate-limited`, `queue-full`, `bad-request` |
 | `status` | the status sent, 0 for none |
 | `bytes_sent` | bytes of head and body handed to the kernel; exact where `complete`, else to the last whole piece |
-| `complete` | every byte of an undamaged answer was handed over |
+| `complete` | every byte of an answer that a client may take for complete was handed over |
 | `connection_id`, `request_id` | number of the connection, and of the request within it, from 1 |
 | `inflight` | requests in flight on this host when it began, this one included |
 | `body_bytes` | size of the request's body |

@@ -35,7 +35,7 @@ BYTES_MAX = 256 * 1024**2
 
 @dataclass(slots=True)
 class Request:
-    """One request as it was read. `target` is the path with the query; text is latin-1, so nothing is lost.
+    """One request as it was read. `target` is `path` with its `query`; text is latin-1, so nothing is lost.
 
     `host` is the Host field without its port, in lower case, or the local address where there is none. `connection_id`
     and `number` (from 1, in its connection) are what the log calls it by. `body_bytes` is the size of the body as it
@@ -44,6 +44,8 @@ class Request:
 
     method: str
     target: str
+    path: str
+    query: str
     host: str
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
@@ -52,14 +54,6 @@ class Request:
     connection_id: int = 0
     number: int = 1
     body_bytes: int = 0
-
-    @property
-    def path(self) -> str:
-        return self.target.partition("?")[0]
-
-    @property
-    def query(self) -> str:
-        return self.target.partition("?")[2]
 
 
 @dataclass(slots=True)

@@ -30,6 +30,5 @@ def demo_scenario() -> dict[str, object]:
         "path": "/page/*",
         "fail": "2:503:0.015,1:429:0.005,always:404:0.004,always:500:0.002",
         "fault": "reset-body:0.01,reset-before:0.005,truncate:0.01",
-        "retry_after": "auto",
     }
     return {"seed": 2026, "rule": [*rules, faults]}

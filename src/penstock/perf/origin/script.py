@@ -7,7 +7,7 @@ every parameter composes with every other. One rule: an unknown name is an error
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl
@@ -67,11 +67,16 @@ class Script:
     queue_max: int = 1000
     scope: Scope = "host"
     accept_reset: float = 0.0
+    is_certain: bool = field(init=False)
+    """No attempt can end as anything but `ok`."""
+    is_plain: bool = field(init=False)
+    """The answer is a 200 with Content-Length, the usual fields and an unencoded body at full speed."""
 
-    @property
-    def is_certain(self) -> bool:
-        """True when no attempt can end as anything but `ok`."""
-        return not (self.fault or self.fail or self.sequence)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_certain", not (self.fault or self.fail or self.sequence))
+        unusual = (self.content_type, self.status, self.header, self.bandwidth_bytes_per_s)
+        is_usual = self.encoding == "identity" and self.framing == "length" and self.connection == "keep"
+        object.__setattr__(self, "is_plain", is_usual and unusual == (None,) * 4 and not self.extra_headers)
 
 
 @dataclass(frozen=True, slots=True)
