@@ -33,7 +33,7 @@ def main() -> int:
         print(f"not measured: {trouble}", file=sys.stderr)
         return 2
     cores = choose_cores()
-    work = Path(tempfile.mkdtemp(prefix="penstock-memory-", dir=args.work))
+    work = Path(tempfile.mkdtemp(prefix="penstock-memory-", dir=args.work and args.work.absolute()))
     peaks: dict[str, list[int]] = {"few": [], "many": [], "large": []}
     plan = {"few": ("1k", args.few), "many": ("1k", args.many), "large": ("200k", args.large)}
     try:
@@ -63,7 +63,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--large", type=int, default=10_000, help="items of 200 KB (10000)")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--penstock", help="the penstock program (default: beside this Python)")
-    parser.add_argument("--work", help="folder for output, about 3 GB, on a disk (default: the temp folder)")
+    parser.add_argument("--work", type=Path, help="folder for output, about 3 GB, on a disk (default: the temp folder)")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

@@ -35,7 +35,7 @@ def main() -> int:
         print(f"not measured: {trouble}", file=sys.stderr)
         return 2
     cores = choose_cores()
-    work = Path(tempfile.mkdtemp(prefix="penstock-resume-", dir=args.work))
+    work = Path(tempfile.mkdtemp(prefix="penstock-resume-", dir=args.work and args.work.absolute()))
     try:
         with Nginx(work / "nginx", core=cores.server, sizes=("1k",)) as origin:
             result = _measure(words, origin, cores.client, args, work)
@@ -58,7 +58,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--done", type=float, default=0.99, help="share of the list done before it is stopped (0.99)")
     parser.add_argument("--signal", choices=["INT", "TERM", "KILL"], default="INT", help="how it is stopped (INT)")
     parser.add_argument("--penstock", help="the penstock program (default: beside this Python)")
-    parser.add_argument("--work", help="folder for output, about 1 GB, on a disk (default: the temp folder)")
+    parser.add_argument("--work", type=Path, help="folder for output, about 1 GB, on a disk (default: the temp folder)")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

@@ -52,6 +52,8 @@ def missing_program(name: str) -> str:
 def penstock_command(given: str | None) -> tuple[list[str], str]:
     """The words that start Penstock, and why it is not available (empty when it is)."""
     program = given or str(Path(sys.executable).parent / "penstock")
+    if os.sep in program:
+        program = str(Path(program).absolute())  # it runs in another folder
     try:
         tried = subprocess.run([program, "fetch", "--help"], capture_output=True, timeout=60, check=False)
     except OSError as error:

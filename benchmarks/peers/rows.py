@@ -6,6 +6,7 @@ peer does that by default. A new peer is one `Row` in `all_rows`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,11 @@ class Row:
     unavailable_over_tls: str = ""
 
 
-def all_rows(python: Path, penstock: list[str], penstock_trouble: str) -> list[Row]:
-    """Every row in the table's order. `python` is that of the peers' environment, `penstock` the words starting it."""
+def all_rows(python: Path, penstock: list[str], penstock_trouble: str, python_trouble: str = "") -> list[Row]:
+    """Every row in the table's order. `python` is that of the peers' environment, `penstock` the words starting it.
+
+    The troubles say why either is not there; empty when it is.
+    """
     return [
         Row(
             "penstock",
@@ -75,7 +79,7 @@ def all_rows(python: Path, penstock: list[str], penstock_trouble: str) -> list[R
             _parquet("content_digest"),
             unavailable=penstock_trouble,
         ),
-        *_script_rows(python),
+        *(dataclasses.replace(row, unavailable=python_trouble) for row in _script_rows(python)),
         *_program_rows(),
     ]
 
@@ -94,9 +98,9 @@ def _script_rows(python: Path) -> list[Row]:
     return [
         Row("aiohttp", "aiohttp + uvloop, semaphore", rows, script("fetch_aiohttp.py", "--shape", "semaphore"), own),
         Row("aiohttp-workers", "aiohttp + uvloop, 64 workers", rows, script("fetch_aiohttp.py"), own),
-        Row("httpx", "httpx + uvloop, 64 workers", rows, script("fetch_httpx.py"), own, records_most=2_000),
-        Row("requests", "requests, 64 threads", rows, script("fetch_requests.py"), own, records_most=5_000),
-        Row("scrapy", "Scrapy (uvloop)", rows, script("fetch_scrapy.py"), own, records_most=3_000),
+        Row("httpx", "httpx + uvloop, 64 workers", rows, script("fetch_httpx.py"), own, records_most=10_000),
+        Row("requests", "requests, 64 threads", rows, script("fetch_requests.py"), own, records_most=10_000),
+        Row("scrapy", "Scrapy (uvloop)", rows, script("fetch_scrapy.py"), own, records_most=10_000),
         Row(
             "daft",
             "Daft `download`",
@@ -105,6 +109,7 @@ def _script_rows(python: Path) -> list[Row]:
             _parquet(None),
             unavailable_over_tls="not possible: its trusted roots are compiled in, a local CA cannot be added",
         ),
+        Row("bare-parquet", "SHA-256 and Parquet alone, no HTTP", rows, _bare_parquet(python), own),
         Row("bare-multi", "bare pycurl multi loop", "nothing", script("bare_pycurl.py"), _check_counts),
         Row(
             "bare-nested",
@@ -113,6 +118,17 @@ def _script_rows(python: Path) -> list[Row]:
             script("bare_nested_epoll.py"),
             _check_counts,
         ),
+    ]
+
+
+def _bare_parquet(python: Path) -> Callable[[Job], list[str]]:
+    script = str(SCRIPTS / "bare_parquet.py")
+    return lambda job: [
+        str(python),
+        script,
+        str(job.list_file),
+        str(job.out / "rows.parquet"),
+        str(job.origin.bodies / job.body),
     ]
 
 

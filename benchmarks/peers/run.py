@@ -41,13 +41,18 @@ def main(argv: list[str] | None = None) -> int:
     if trouble := missing_program("nginx"):
         print(f"expected nginx to measure against: {trouble}", file=sys.stderr)
         return 2
-    python = ensure_venv(args.venv, lambda line: print(line, file=sys.stderr))
+    python, python_trouble = args.venv / "bin" / "python", ""
+    try:
+        ensure_venv(args.venv, lambda line: print(line, file=sys.stderr))
+    except RuntimeError as error:  # no network, say: the programs can still be measured
+        print(error, file=sys.stderr)
+        python_trouble = "not installed (pip failed, see above)"
     words, penstock_trouble = penstock_command(args.penstock)
-    rows = _chosen(all_rows(python, words, penstock_trouble), args.only)
+    rows = _chosen(all_rows(python, words, penstock_trouble, python_trouble), args.only)
     for row in rows:
         if row.unavailable:
             print(f"{row.name}: {row.unavailable}", file=sys.stderr)
-    work = Path(tempfile.mkdtemp(prefix="penstock-peers-", dir=args.work or _work_root()))
+    work = Path(tempfile.mkdtemp(prefix="penstock-peers-", dir=args.work.absolute() if args.work else _work_root()))
     try:
         plan = _plan(args, work)
         cores = choose_cores()
@@ -87,7 +92,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=20_260_101)
     parser.add_argument("--venv", type=Path, default=REPOSITORY / "build" / "peers-venv", help="of the Python peers")
     parser.add_argument("--penstock", help="the penstock program (default: beside this Python)")
-    parser.add_argument("--work", help="folder for output (default: /dev/shm if 4 GiB are free there)")
+    parser.add_argument("--work", type=Path, help="folder for output (default: /dev/shm if 4 GiB are free there)")
     parser.add_argument("--time-limit", type=float, default=5400, metavar="SECONDS", help="of the whole session (5400)")
     parser.add_argument("--run-timeout", type=float, default=300, metavar="SECONDS", help="of one run (300)")
     parser.add_argument("--markdown", type=Path)
@@ -96,6 +101,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     reports = REPOSITORY / ("build" if args.quick else "docs/report")
     args.markdown = args.markdown or reports / "peers.md"
     args.json = args.json or reports / "peers.json"
+    args.venv = args.venv.absolute()
     args.n = args.n or (2_000 if args.quick else 20_000)
     args.rounds = args.rounds or (2 if args.quick else 6)
     for name, allowed in (("bodies", _BODY_NAMES), ("tls", ("plain", "tls"))):

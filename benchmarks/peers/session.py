@@ -50,7 +50,7 @@ class Plan:
     work: Path
 
     def records_of(self, row: Row) -> int:
-        """n for this row: slow peers get fewer, which changes nothing in what one more record costs them."""
+        """n for this row: slow peers get fewer, else they would take most of the session."""
         most = [limit for limit in (row.records_most,) if limit is not None]
         if most and self.slow_records_most is not None:
             most.append(self.slow_records_most)

@@ -32,7 +32,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now_s += seconds
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # chosen per platform at import
+class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
         self._loop = loop

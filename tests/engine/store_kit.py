@@ -14,7 +14,7 @@ from penstock.engine.rundir import RunDir
 from penstock.engine.store import Store
 from penstock.engine.storeoptions import ShardOptions
 from penstock.model import Failed, Failure, FailureKind, Item, Outcome, Response, Skipped, Written
-from penstock.sinks.disk import Disk
+from penstock.sinks.disk import Disk, Durability
 
 COLUMNS = ("url", "n")
 SCHEMA = pa.schema([("url", pa.string()), ("n", pa.int64())])
@@ -53,7 +53,8 @@ def open_store(
     retry_kinds: Iterable[FailureKind] = (),
     **options: object,
 ) -> Store:
-    shard_options = ShardOptions(**{"rows_max": 10, **options})  # type: ignore[arg-type]  # the tests' shorthand
+    # `process` durability takes the same steps and is ten times faster here; what needs `power` asks for it.
+    shard_options = ShardOptions(**{"rows_max": 10, "durability": "process", **options})  # type: ignore[arg-type]  # shorthand
     return Store.open(
         RunDir(out), shard_options, COLUMNS, SCHEMA, on_step, disk=disk, retry_kinds=frozenset(retry_kinds)
     )
@@ -90,6 +91,9 @@ class MortalDisk(Disk):
     """Real files until `is_dead`; from then on nothing it is asked to do happens, as after SIGKILL."""
 
     is_dead = False
+
+    def __init__(self, durability: Durability = "process") -> None:
+        super().__init__(durability)
 
     def kill(self) -> None:
         self.is_dead = True
@@ -149,7 +153,9 @@ def finish(out: Path, ids: Iterable[int], **options: object) -> None:
     """Resume like the engine does: everything that is not done is done, then committed."""
     store = open_store(out, **options)
     try:
-        store.write(mixed(i for i in ids if i not in store.resume.done))
+        todo = [i for i in ids if i not in store.resume.done]
+        for start in range(0, len(todo), 12):
+            store.write(mixed(todo[start : start + 12]))
         store.commit()
     finally:
         store.close()

@@ -152,7 +152,7 @@ def test_without_hard_links_a_rename_commits(tmp_path: Path) -> None:
         def link(self, source: Path, target: Path) -> None:
             raise PermissionError(1, "Operation not permitted")
 
-    store = open_store(tmp_path, disk=NoLinks())
+    store = open_store(tmp_path, disk=NoLinks("process"))
     store.write(mixed(range(25)))
     store.commit()
     store.close()
@@ -269,7 +269,7 @@ def test_process_durability_syncs_nothing_and_power_syncs_every_step(tmp_path: P
     store.commit()
     store.close()
     assert synced == []
-    store = open_store(tmp_path / "power")
+    store = open_store(tmp_path / "power", durability="power")
     before = len(synced)
     store.write([written(1)])
     store.commit()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,12 @@ from penstock.errors import ConfigError
 from penstock.perf.origin.content import Content
 from penstock.perf.origin.log import LoggedRequest, read_log
 from penstock.perf.origin.process import OriginProcess
+from penstock.perf.origin.scenario import parse_scenario
 
 pytestmark = pytest.mark.slow
 
 GIVE_UP_S = 30.0
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "origin.md"
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +236,7 @@ def test_the_log_is_complete_after_the_stop_and_has_what_was_in_flight(tmp_path:
 def test_without_logging_there_is_no_log() -> None:
     with OriginProcess(is_logging=False) as origin:
         assert get(origin, "/x")[0] == 200
-        with pytest.raises(AssertionError, match="is_logging"):
+        with pytest.raises(ConfigError, match="is_logging"):
             origin.requests()
 
 
@@ -271,29 +274,31 @@ def test_https_is_trusted_through_its_authority() -> None:
 
 def test_it_stops_when_the_process_that_started_it_is_gone() -> None:
     code = (
-        "import os; from penstock.perf.origin.process import OriginProcess\n"
-        "origin = OriginProcess().start(); print(origin.pid, flush=True); os._exit(0)"
+        "import os, sys; from penstock.perf.origin.process import OriginProcess\n"
+        "origin = OriginProcess().start(); print(origin.port, flush=True); sys.stdin.read(); os._exit(0)"
     )
-    starter = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=GIVE_UP_S
-    )
-    descriptor = os.pidfd_open(int(starter.stdout)) if is_alive(int(starter.stdout)) else None
-    if descriptor is not None:
-        import select
-
-        assert select.select([descriptor], [], [], GIVE_UP_S)[0], "the origin outlived its starter"
-        os.close(descriptor)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    starter = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert starter.stdout is not None
+    port = int(starter.stdout.readline())
+    with socket.create_connection(("127.0.0.1", port), timeout=GIVE_UP_S) as client:
+        starter.communicate(timeout=GIVE_UP_S)
+        assert client.recv(1) == b""
 
 
 # The command.
+
+
+def test_every_option_stands_in_the_guide() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    options = [option.opts[0] for option in origin_command.params]
+    assert len(options) > 8
+    assert [option for option in options if f"| `{option}" not in guide] == []
+
+
+def test_the_guides_scenario_is_one() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    scenario = parse_scenario(tomllib.loads(example))
+    assert (scenario.seed, len(scenario.rules)) == (7, 4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,13 +14,15 @@ from penstock.perf.origin.process import OriginProcess
 pytestmark = pytest.mark.slow
 
 GIVE_UP_S = 30.0
+SEED = 5
+CONTENT = Content(SEED)
 
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[OriginProcess]:
     # Answers without an end are ended by the origin after 0.3 s, so that no test waits with a clock of its own.
     with OriginProcess(
-        {"rule": [{"host": "127.0.0.3", "accept_reset": 1}]}, hosts=2, seed=5, answer_s_max=0.3
+        {"rule": [{"host": "127.0.0.3", "accept_reset": 1}]}, hosts=2, seed=SEED, answer_s_max=0.3
     ) as process:
         yield process
 
@@ -47,7 +49,7 @@ def body_of(answer: bytes) -> bytes:
 
 
 def text(path: str, size: int = 1024) -> bytes:
-    return Content(5).text(path, size)
+    return CONTENT.text(path, size)
 
 
 def test_an_undamaged_answer_has_the_body_that_the_seed_and_the_path_say(origin: OriginProcess) -> None:
@@ -58,9 +60,11 @@ def test_an_undamaged_answer_has_the_body_that_the_seed_and_the_path_say(origin:
 
 def test_a_reset_at_accept_comes_before_any_request(origin: OriginProcess) -> None:
     before = origin.stats()
-    with pytest.raises(ConnectionResetError):  # in connect or in recv, whichever the RST overtakes
-        with socket.create_connection(("127.0.0.3", origin.port), timeout=GIVE_UP_S) as client:
-            client.recv(1)
+    with (
+        pytest.raises(ConnectionResetError),  # in connect or in recv, whichever the RST overtakes
+        socket.create_connection(("127.0.0.3", origin.port), timeout=GIVE_UP_S) as client,
+    ):
+        client.recv(1)
     after = origin.stats()
     assert after["accept_resets"] == before["accept_resets"] + 1
     assert after["requests"] == before["requests"]

@@ -243,4 +243,4 @@ class FrontierMachine(RuleBasedStateMachine):
 
 
 TestFrontier = FrontierMachine.TestCase
-TestFrontier.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
+TestFrontier.settings = settings(max_examples=200, stateful_step_count=40)

@@ -70,6 +70,7 @@ ACTIONS: dict[bytes, Callable[[], object]] = {
     b"stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     # in C, holding the GIL: no Python signal handler would run
     b"loop": lambda: re.match(r"(a+)+$", "a" * 64 + "b"),
+    b"fork": os.fork,
     b"leave-a-child": _leave_a_child_and_die,
     b"close-descriptors": lambda: os.closerange(3, 64),
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -147,6 +150,39 @@ def test_a_probe_returns_the_items_result_even_when_it_raises() -> None:
     result, reading = probe_in_thread(guarded(functions.act), Response(0, "", "", 200, b"keyboard-interrupt"), Clocks())
     assert isinstance(result, Failure)
     assert reading.wall_s > 0
+
+
+def test_a_function_that_works_only_in_its_own_thread_loses_no_item_to_the_probe() -> None:
+    home = threading.get_ident()
+
+    def function(what: Response) -> dict[str, object]:
+        if threading.get_ident() != home:
+            raise RuntimeError("objects created in a thread can only be used in that same thread")
+        return {"id": what.item_id}
+
+    script = Script([0.004])
+    runner = script.runner(RELEASES_GIL)
+    ticks = itertools.count()
+    runner._clocks = Clocks(lambda: next(ticks) * 0.004, lambda: 0.0, lambda: 0.0)
+    runner._probe = lambda call, what, clocks: (probe_in_thread(call, what, Clocks())[0], RELEASES_GIL)
+    runner._places = dataclasses.replace(runner._places, call=guarded(function))
+    results = run_all(runner, 30)
+    assert (runner.decision.mode, script.moved_to) == ("process", ["process"])
+    assert "fails in a thread" in runner.decision.reason
+    assert results == [[{"id": index}] for index in range(30)]
+
+
+def test_a_function_that_fails_anyway_is_probed_like_any_other() -> None:
+    script = Script([0.004])
+
+    def raising(what: Response) -> dict[str, object]:
+        script.function(what)
+        raise ValueError
+
+    runner = script.runner(RELEASES_GIL)
+    runner._places = dataclasses.replace(runner._places, call=guarded(raising))
+    run_all(runner, 16)
+    assert script.moved_to == ["thread"]
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_what_cannot_be_sent_to_a_process_goes_to_threads_and_says_why() -> None
 def test_a_decision_is_inline_exactly_when_it_does_not_block_and_never_an_impossible_process(
     measured: list[Sample], probed: list[Probe], cannot_isolate: str | None, cores: int
 ) -> None:
-    decision = decide(measured, probed, cannot_isolate, cores)
+    decision = decide(measured, probed, cannot_isolate, cores=cores)
     assert (decision.mode == "inline") == (not is_blocking(measured))
     assert not (cannot_isolate and decision.mode == "process")
     assert decision.calls == len(measured)

@@ -20,7 +20,7 @@ import pytest
 
 from penstock.errors import ProcessError
 from penstock.model import Failure, Response
-from penstock.process.link import describe_exit
+from penstock.process.link import WorkerLink, describe_exit
 from penstock.process.options import ProcessOptions, Result
 from penstock.process.pool import ProcessRunner
 from penstock.process.runner import make_runner
@@ -141,6 +141,12 @@ def test_a_death_is_noticed_although_a_forked_child_holds_the_connection(
     assert "exited with code 7" in bad.message
 
 
+def test_a_function_that_forks_and_returns_twice_is_answered_once() -> None:
+    results = in_pool(lambda runner: run_bodies(runner, [b"", b"fork", b"", b"fork", b"", b""]), workers=1)
+    check_neighbours(results, guilty=set())
+    assert len({records[0]["pid"] for records in results}) == 1  # type: ignore[index]  # all succeed
+
+
 def test_workers_killed_while_idle_cost_nothing() -> None:
     async def body(runner: ProcessRunner) -> list[Result]:
         await run_bodies(runner, [b""] * 4)
@@ -187,7 +193,7 @@ def test_large_bodies_and_large_results_pass_through_both_ways() -> None:
         return await asyncio.gather(*[runner.run(response(index, bytes(size))) for index in range(6)])
 
     results = in_pool(body, "process_stage_functions:echo")
-    assert [len(records[0]["body"]) for records in results] == [size] * 6  # type: ignore[index,union-attr,arg-type]  # all succeed
+    assert [len(records[0]["body"]) for records in results] == [size] * 6  # type: ignore[index,arg-type]  # all succeed
 
 
 def test_no_more_than_two_calls_are_at_a_worker_and_workers_are_as_many_as_asked() -> None:
@@ -285,6 +291,34 @@ def test_a_module_that_loads_here_but_not_in_workers_stops_the_stage(tmp_path: P
     in_pool(body, f"{tmp_path / 'moody.py'}:f")
 
 
+def test_when_no_more_workers_can_be_started_it_goes_on_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = WorkerLink._launch
+    started: list[WorkerLink] = []
+
+    def only_one(link: WorkerLink, *descriptors: int) -> object:
+        if started:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(link)
+        return launch(link, *descriptors)
+
+    monkeypatch.setattr(WorkerLink, "_launch", only_one)
+    results = in_pool(lambda runner: run_bodies(runner, [b""] * 12), workers=4)
+    check_neighbours(results, guilty=set())
+
+
+def test_when_no_worker_can_be_started_at_all_the_stage_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(link: WorkerLink, *descriptors: int) -> object:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(WorkerLink, "_launch", none)
+
+    async def body(runner: ProcessRunner) -> None:
+        with pytest.raises(ProcessError, match="cannot be started: BlockingIOError"):
+            await runner.run(response(0))
+
+    in_pool(body)
+
+
 def test_a_worker_has_its_own_empty_stdin_and_its_children_hear_signals() -> None:
     ((record,),) = in_pool(lambda runner: run_bodies(runner, [b""]), functions.environment)  # type: ignore[misc]  # succeeds
     assert record == {"cwd": os.getcwd(), "child_hears_sigterm": "True", "stdin": ""}
@@ -298,7 +332,7 @@ def test_a_signal_to_the_whole_group_is_left_to_the_parent() -> None:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 os.kill(pid, number)
         after = await run_bodies(runner, [b""] * 4)
-        assert {records[0]["pid"] for records in after} <= set(pids)  # type: ignore[index,union-attr]  # all succeed
+        assert {records[0]["pid"] for records in after} <= set(pids)  # type: ignore[index]  # all succeed
         return before + after
 
     assert not any(isinstance(result, Failure) for result in in_pool(body))
@@ -361,7 +395,7 @@ def test_a_response_that_cannot_be_pickled_fails_alone() -> None:
     async def body(runner: ProcessRunner) -> list[Result]:
         bad = response(1)
         bad.row = (lambda: 1,)
-        return await asyncio.gather(runner.run(response(0)), runner.run(bad), runner.run(response(2)))
+        return list(await asyncio.gather(runner.run(response(0)), runner.run(bad), runner.run(response(2))))
 
     results = in_pool(body)
     check_neighbours(results, guilty={1})

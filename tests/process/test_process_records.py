@@ -61,7 +61,7 @@ def test_any_other_value_is_a_process_failure_and_never_an_exception(result: obj
         ),
         ([{}, 7], "expected dict, list of dict, or None; the process function returned int 7 at index 1 of the list"),
         (({"a": 1},), "; hint: return list(...) of it"),
-        ((x for x in [{}]), "; hint: return list(...) of it, or build the list"),
+        (iter_one(), "; hint: return list(...) of it, or build the list"),
         ({1: 2}, "expected column names of type str, got int 1"),
         ([{}, {"a": 1, None: 2}], "expected column names of type str, got NoneType None in record 1 of the list"),
         pytest.param(

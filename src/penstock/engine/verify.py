@@ -7,10 +7,11 @@
 | manifest_missing | a recorded shard has no manifest                               | written anew                  |
 | shard_missing    | a recorded shard is gone                                       | forgotten, items queued       |
 | shard_damaged    | size, checksum, format or ids are not the manifest's           | quarantined, items queued     |
-| shard_unrecorded | the ledger does not know a shard                               | adopted if right, else as above |
+| shard_unrecorded | neither the ledger nor a fitting manifest knows a shard        | quarantined                   |
 | ids_twice        | ended in two shards, or failed after it was written or skipped | newer shard as shard_damaged |
 | ids_lost         | in no shard, and a resume would not read it                    | input read from its start     |
 
+A finished shard that is not recorded yet is no problem but a note: its run was killed, and the next one adopts it.
 Queued items are fetched by the next `penstock fetch` with the same input. Dead letters older than the shard that holds
 the id are no problem: a retry succeeded and was killed before it tidied up.
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from penstock.engine.accounts import Counts
@@ -78,6 +79,7 @@ class VerifyReport:
     is_balanced: bool
     problems: list[Problem] = field(default_factory=list)
     repaired: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_ok(self) -> bool:
@@ -99,17 +101,7 @@ def verify(run_dir: RunDir, *, repair: bool = False) -> VerifyReport:
             return report
         _repair(run_dir, report.problems)
         after = _check(run_dir)
-    return VerifyReport(
-        shards=after.shards,
-        rows=after.rows,
-        bytes=after.bytes,
-        counts=after.counts,
-        admitted=after.admitted,
-        pending=after.pending,
-        is_balanced=after.is_balanced,
-        problems=after.problems,
-        repaired=report.problems,
-    )
+    return replace(after, repaired=report.problems)
 
 
 def _check(run_dir: RunDir) -> VerifyReport:
@@ -117,7 +109,8 @@ def _check(run_dir: RunDir) -> VerifyReport:
     problems = (
         [Problem("ledger", "_penstock/ledger.sqlite", snapshot.ledger_trouble)] if snapshot.ledger_trouble else []
     )
-    problems += _check_files(snapshot)
+    notes: list[str] = []
+    problems += _check_files(snapshot, notes)
     problems += _check_ids(snapshot.shards)
     accounts, counts = snapshot.accounts, snapshot.accounts.counts()
     total, is_complete = _recorded_total(run_dir)
@@ -135,10 +128,11 @@ def _check(run_dir: RunDir) -> VerifyReport:
         pending=len(missing),
         is_balanced=admitted == _tally(snapshot.shards) + counts.failed + len(missing),
         problems=problems,
+        notes=notes,
     )
 
 
-def _check_files(snapshot: Snapshot) -> Iterator[Problem]:
+def _check_files(snapshot: Snapshot, notes: list[str]) -> Iterator[Problem]:
     run_dir, root = snapshot.run_dir, snapshot.run_dir.root
     manifests, damaged = read_manifests(run_dir)
     for name in damaged:
@@ -160,8 +154,12 @@ def _check_files(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem("manifest_missing", shard.name, f"expected _penstock/manifests/{shard.file_name}")
     for path in run_dir.foreign_shards():
         name = path.relative_to(root).as_posix()
-        if name not in recorded:
-            yield Problem("shard_unrecorded", name, "the ledger does not know it")
+        if name in recorded:
+            continue
+        if any(shard.name == name and not find_fault(root, shard, key) for shard in manifests):
+            notes.append(f"{name} is finished but not recorded yet; the next run adopts it")
+        else:
+            yield Problem("shard_unrecorded", name, "neither the ledger nor a fitting manifest knows it")
 
 
 def _check_ids(shards: list[Manifest]) -> Iterator[Problem]:

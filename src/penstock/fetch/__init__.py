@@ -1,0 +1,1 @@
+"""One attempt at one item: the libcurl transport, or any async callable."""

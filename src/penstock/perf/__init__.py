@@ -1,0 +1,1 @@
+"""The performance laboratory: a local origin, the demo. The product never imports it."""

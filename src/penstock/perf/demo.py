@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from penstock.engine.rundir import RunDir
 from penstock.engine.snapshot import take_snapshot
@@ -151,9 +152,9 @@ def _prove(urls: list[str], out: Path, origin: OriginProcess) -> Proof:
     dead = Counter(failed.item.id for failed in take_snapshot(RunDir(out)).dead_letters())
     requests = origin.requests()
     answered = {(request.host, request.path) for request in requests if request.complete and request.status == 200}
-    for item_id in found:  # nothing is written that the origin has not served in full
-        host, _, path = urls[item_id].removeprefix("http://").partition("/")
-        wrong += (host.partition(":")[0], f"/{path}") not in answered
+    served = {item_id for item_id, url in enumerate(urls) if _host_and_path(url) in answered}
+    wrong += len(found.keys() - served)  # written, though never served in full
+    wrong += len(dead.keys() & served)  # given up, though it was
     together = found + dead
     return Proof(
         pages=len(urls),
@@ -165,6 +166,11 @@ def _prove(urls: list[str], out: Path, origin: OriginProcess) -> Proof:
         requests=len(requests),
         requests_repeated=len(requests) - len(urls),
     )
+
+
+def _host_and_path(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.path
 
 
 def _say_proof(proof: Proof, say: Callable[[str], None]) -> None:

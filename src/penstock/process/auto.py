@@ -1,7 +1,7 @@
 """Starts inline, measures the first calls on real items, and moves the function to threads or processes if it blocks.
 
-The decision itself is in decide.py. The one rule: each item is run exactly once, by whichever phase it falls into;
-measuring and probing use real items and keep their results.
+The decision itself is in decide.py. The one rule: each item gets its result from whichever phase it falls into;
+measuring and probing use real items, keep their results, and are never the reason that one fails.
 
 | phase | what a call does | leaves when |
 | --- | --- | --- |
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.model import Response
+from penstock.model import Failure, Response
 from penstock.process.decide import BLOCKING_S, Probe, Sample, decide, is_blocking, is_measured, is_probed
 from penstock.process.marker import Marker
 from penstock.process.options import Decision, InlineCall, Result, Runner
@@ -77,6 +77,7 @@ class AutoRunner:
         self._marker = marker
         self._samples: list[Sample] = []
         self._probes: list[Probe] = []
+        self._cannot_thread: str | None = None
         self._inner: Runner | None = None
 
     async def run(self, response: Response) -> Result:
@@ -117,12 +118,20 @@ class AutoRunner:
     def _run_probe(self, response: Response) -> Result:
         result, reading = self._probe(self._places.call, response, self._clocks)
         self._probes.append(reading)
+        if isinstance(result, Failure):
+            # Perhaps it fails only in a thread that is not the one that imported it (sqlite3 connections do). An item
+            # must not fail because we measured: once more where it has always worked.
+            here = self._places.call(response)
+            if not isinstance(here, Failure):
+                result, self._cannot_thread = here, "it fails in a thread"
         if is_probed(self._probes):
             self._settle()
         return result
 
     def _settle(self) -> None:
-        self.decision = decide(self._samples, self._probes, self._places.cannot_isolate, self._places.cores)
+        self.decision = decide(
+            self._samples, self._probes, self._places.cannot_isolate, self._cannot_thread, cores=self._places.cores
+        )
         self._samples, self._probes = [], []
         match self.decision.mode:
             case "thread":

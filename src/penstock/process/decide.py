@@ -76,9 +76,14 @@ def is_blocking(samples: Sequence[Sample]) -> bool:
 
 
 def decide(
-    samples: Sequence[Sample], probes: Sequence[Probe] = (), cannot_isolate: str | None = None, cores: int = 1
+    samples: Sequence[Sample],
+    probes: Sequence[Probe] = (),
+    cannot_isolate: str | None = None,
+    cannot_thread: str | None = None,
+    *,
+    cores: int = 1,
 ) -> Decision:
-    """Where the function runs from now on. `cannot_isolate` says why it cannot be sent to a process, if so.
+    """Where the function runs from now on. `cannot_isolate` and `cannot_thread` say why it cannot go there, if so.
 
     Threads when it spends most of its time waiting and lets others run meanwhile, or when it and a counting thread
     together used over 1.5 processors. With a function that holds the GIL that is at most 1, however noisy the
@@ -94,6 +99,8 @@ def decide(
         return decision("inline", "under 1 ms, stays on the event loop")
     if cannot_isolate is not None:
         return decision("thread", f"over 1 ms, and threads because {cannot_isolate}")
+    if cannot_thread is not None:
+        return decision("process", f"over 1 ms, and processes because {cannot_thread}")
     waits = statistics.median(s.busy_s / s.wall_s if s.wall_s > 0 else 1.0 for s in samples) < _WAITING_SHARE
     if not probes:
         if waits:

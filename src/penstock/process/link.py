@@ -8,6 +8,7 @@ The one rule: a call's future is resolved here only by the worker's answer; what
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import re
@@ -35,7 +36,7 @@ _FAULT_BYTES_MAX = 64 * 1024
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One response on its way through the pool. `sent_frame` is made only when a worker takes the call."""
+    """One response on its way through the pool. It is pickled only when a worker takes it, so waiting costs no copy."""
 
     response: Response
     future: asyncio.Future[Result]
@@ -73,20 +74,19 @@ class WorkerLink(asyncio.Protocol):
         self._liveness: asyncio.TimerHandle | None = None
         self._was_stopped = False
         self._faults = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker; closed in `wait_dead`
-        ours, theirs = socket.socketpair()
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
-        with theirs:
-            fd, fault_fd = theirs.fileno(), self._faults.fileno()
-            code = (
-                f"import sys; sys.path[:] = {sys.path!r}; from penstock.process.worker import main; "
-                f"main({fd}, {fault_fd})"
-            )
-            self.process = subprocess.Popen(  # noqa: ASYNC220 - about 1 ms; the child must belong to this thread
-                [sys.executable, "-c", code], pass_fds=(fd, fault_fd), stdin=subprocess.DEVNULL
-            )
-        ours.setblocking(False)
-        self._transport, _ = await self._loop.create_connection(lambda: self, sock=ours)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._faults.close)
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                for end in (ours, theirs):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+                self.process = self._launch(theirs.fileno(), self._faults.fileno())
+            undo.callback(self.process.wait)
+            undo.callback(self.process.kill)
+            ours.setblocking(False)
+            self._transport, _ = await self._loop.create_connection(lambda: self, sock=ours)
+            undo.pop_all()
         self._write(pickle.dumps(self.setup))
         self.is_started = True
 
@@ -186,6 +186,16 @@ class WorkerLink(asyncio.Protocol):
             return
         self._was_stopped = is_stopped
         self._liveness = self._loop.call_later(_LIVENESS_S, self._check_alive)
+
+    def _launch(self, descriptor: int, fault_descriptor: int) -> subprocess.Popen[bytes]:
+        """About 1 ms. On the loop's own thread: Linux ends the worker when the thread that started it ends."""
+        folders = [str(folder) for folder in sys.path]
+        code = (
+            f"import sys; sys.path[:] = {folders!r}; from penstock.process.worker import main; "
+            f"main({descriptor}, {fault_descriptor})"
+        )
+        command = [sys.executable, "-c", code]
+        return subprocess.Popen(command, pass_fds=(descriptor, fault_descriptor), stdin=subprocess.DEVNULL)
 
     def _write(self, frame: bytes) -> None:
         if len(frame) < _JOINED_BYTES_MAX:

@@ -103,9 +103,11 @@ class ProcessRunner:
             await link.start()
         except Exception as error:  # noqa: BLE001 - callers wait for this worker: they must hear, whatever it is
             self._links.remove(link)
-            self._break(
-                f"a worker process cannot be started: {error}", "try --process-workers 1 or --process-mode thread"
-            )
+            if self._links:  # out of processes or descriptors, say: go on with the workers that there are
+                self._workers_max = len(self._links)
+                return
+            message = f"a worker process cannot be started: {type(error).__qualname__}: {error}"
+            self._break(message, "try --process-mode thread, or raise the limit on processes (ulimit -u)")
             return
         if self._is_closed:
             link.kill()

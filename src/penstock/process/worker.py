@@ -63,12 +63,16 @@ def main(descriptor: int, fault_descriptor: int) -> None:
         _send(link, pickle.dumps(f"{text}\nhint: {hint}"))
         return
     _send(link, pickle.dumps(None))
+    own_pid = os.getpid()
     while True:
         try:
             frame = _receive(link)
         except (EOFError, ConnectionError):
             return
-        _send(link, _encoded(_answer(call, frame), setup.result_bytes_max))
+        data = _encoded(_answer(call, frame), setup.result_bytes_max)
+        if os.getpid() != own_pid:
+            os._exit(0)  # the function forked and its child came back: only one of them may answer
+        _send(link, data)
 
 
 def _answer(call: Callable[[Response], Result], frame: bytearray) -> Result:

@@ -52,17 +52,18 @@ class JsonLinesDecoder:
         if isinstance(value, UnreadableRow):
             return value
         row = tuple(map(value.get, keys))
+        if value.keys() <= known:
+            return (*row, None) if self.has_extra else row
         unknown = value.keys() - known
         if late := unknown & self.request_keys:
             message = f"the key {min(late)!a} is not among the first rows' keys; give it there, if only as null"
             return UnreadableRow("bad_row", message, decode_raw(line), row)
         if self.has_extra:
             extra = {key: value[key] for key in value if key in unknown}
-            return (*row, json.dumps(extra, ensure_ascii=False) if extra else None)
-        if unknown:  # the whole input was sampled, so it has grown since
-            message = f"unexpected key {ascii(min(unknown))[:80]}: the input changed while it was being read"
-            return UnreadableRow("bad_row", message, decode_raw(line), row)
-        return row
+            return (*row, json.dumps(extra, ensure_ascii=False))
+        # The whole input was sampled when it was opened, so it has grown since.
+        message = f"unexpected key {ascii(min(unknown))[:80]}: the input changed while it was being read"
+        return UnreadableRow("bad_row", message, decode_raw(line), row)
 
 
 def load_object(line: bytes) -> dict[str, object] | UnreadableRow:

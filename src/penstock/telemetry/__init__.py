@@ -1,0 +1,1 @@
+"""What a run has done, as numbers, a live view and a summary. Reads; never steers."""

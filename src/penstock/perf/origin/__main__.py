@@ -1,6 +1,6 @@
-"""`python -m penstock.perf.origin OPTIONS`: what `process.OriginProcess` starts. People use `penstock origin`.
+"""`python -m penstock.perf.origin`: what `process.OriginProcess` starts. People use `penstock origin`.
 
-OPTIONS is one JSON object with the fields of `OriginOptions`; `scenario` is a document, not a file.
+The first line of standard input is a JSON object with the fields of `OriginOptions`; `scenario` is a document in it.
 """
 
 from __future__ import annotations
@@ -30,4 +30,4 @@ def main(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.stdin.readline()))

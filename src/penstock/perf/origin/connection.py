@@ -7,28 +7,18 @@ of steps that is walked until one has to wait. One rule: each request that began
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import socket
-import struct
 import time
 from collections import deque
-from collections.abc import Iterator
 from typing import cast
 
 import httptools
 
 from penstock.errors import ConfigError
-from penstock.perf.origin.delivery import (
-    Answer,
-    Ending,
-    Step,
-    choose_retry_after,
-    make_answer,
-    make_error_answer,
-)
-from penstock.perf.origin.limits import Slots
-from penstock.perf.origin.plan import Plan, make_plan
+from penstock.perf.origin.delivery import Answer, Ending, choose_retry_after, make_answer, make_error_answer
+from penstock.perf.origin.exchange import Exchange
+from penstock.perf.origin.plan import make_plan
+from penstock.perf.origin.reset import arm_reset, count_unsent_bytes
 from penstock.perf.origin.resource import JSON, Request, Resource, find_resource
 from penstock.perf.origin.script import Script
 from penstock.perf.origin.state import OriginState, VirtualHost
@@ -36,37 +26,7 @@ from penstock.perf.origin.state import OriginState, VirtualHost
 REQUEST_BODY_MAX = 16 * 1024**2
 _PIPELINED_MAX = 100
 _CONTROL = "/_origin/"
-_LINGER_RESET = struct.pack("ii", 1, 0)
-_SIOCOUTQNSD = 0x894B  # Linux: bytes in the send queue that were not sent yet
 _DELIVERY_WAIT_S_MAX = 5.0
-
-
-class Exchange:
-    """A request that began and has not ended."""
-
-    __slots__ = (
-        "answer", "attempt", "bytes_unsent", "bytes_written", "deadline", "host", "inflight", "outcome", "plan",
-        "request", "script", "slots", "steps", "t_ns", "timer", "waits_for_slot", "wall_s",
-    )  # fmt: skip
-
-    def __init__(self, request: Request, host: VirtualHost) -> None:
-        self.request = request
-        self.host = host
-        self.attempt = host.begin(request.target)
-        self.inflight = host.inflight
-        self.t_ns = time.monotonic_ns()
-        self.wall_s = time.time()
-        self.outcome = "ok"
-        self.bytes_written = 0
-        self.bytes_unsent = 0
-        self.script: Script | None = None
-        self.plan: Plan | None = None
-        self.answer: Answer | None = None
-        self.steps: Iterator[Step] | None = None
-        self.slots: Slots | None = None
-        self.waits_for_slot = False
-        self.timer: asyncio.TimerHandle | None = None
-        self.deadline: asyncio.TimerHandle | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -164,7 +124,7 @@ class Connection(asyncio.Protocol):
         lowered = name.lower()
         if lowered == b"host":
             self._host_field = value
-        elif lowered == b"expect" and value.lower() == b"100-continue":
+        elif lowered == b"expect" and value.lower() == b"100-continue" and self._current is None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -315,8 +275,11 @@ class Connection(asyncio.Protocol):
             if isinstance(step, bytes):
                 self._transport.write(step)
                 exchange.bytes_written += len(step)
+                if self._transport.is_closing():  # the write failed; connection_lost follows
+                    exchange.bytes_unsent = len(step)
+                    return
                 if self._is_paused:
-                    exchange.bytes_unsent = self._transport.get_write_buffer_size()
+                    exchange.bytes_unsent = max(1, self._transport.get_write_buffer_size())  # 0 would mean: not waiting
                     return
             else:
                 exchange.timer = self._loop.call_later(step, self._advance_later)
@@ -337,29 +300,11 @@ class Connection(asyncio.Protocol):
     def _end(self, exchange: Exchange, *, is_sent: bool) -> None:
         """Log the request, give back what it held, and end the connection if the answer says so."""
         self._current = None
-        request, answer = exchange.request, exchange.answer
+        answer = exchange.answer
         for timer in (exchange.timer, exchange.deadline):
             if timer is not None:
                 timer.cancel()
-        entry = (
-            exchange.t_ns,
-            exchange.wall_s,
-            time.monotonic_ns() - exchange.t_ns,
-            request.host,
-            self._local,
-            request.method,
-            request.target,
-            exchange.attempt,
-            exchange.outcome,
-            answer.status if answer is not None else 0,
-            exchange.bytes_written - exchange.bytes_unsent,
-            is_sent and answer is not None and answer.is_whole,
-            request.connection_id,
-            request.number,
-            exchange.inflight,
-            request.body_bytes,
-        )
-        self._state.end(exchange.host, entry)
+        self._state.end(exchange.host, exchange.make_entry(self._local, is_sent=is_sent))
         if exchange.slots is not None:
             if exchange.waits_for_slot:
                 exchange.slots.leave(self._take_slot)
@@ -384,11 +329,11 @@ class Connection(asyncio.Protocol):
         """Send RST, but not before the peer's kernel has what was sent: RST discards what is still queued here."""
         self._is_closing = True
         plain_socket = self._transport.get_extra_info("socket")
-        if waited_s < _DELIVERY_WAIT_S_MAX and _unsent_bytes(plain_socket) > 0:
+        if waited_s < _DELIVERY_WAIT_S_MAX and count_unsent_bytes(plain_socket) > 0:
             delay_s = max(0.001, waited_s / 4)
             self._reset_timer = self._loop.call_later(delay_s, self._reset, waited_s + delay_s)
             return
-        plain_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        arm_reset(plain_socket)
         self._transport.abort()
 
     def _refuse(self, reason: str) -> None:
@@ -418,12 +363,3 @@ class Connection(asyncio.Protocol):
         if answer.ending is Ending.CLOSE:
             self._is_closing = True
             self._transport.close()
-
-
-def _unsent_bytes(plain_socket: socket.socket) -> int:
-    """Bytes the kernel has taken and not yet put on the wire; 0 where it cannot be asked (only Linux can)."""
-    try:
-        (unsent,) = struct.unpack("i", fcntl.ioctl(plain_socket.fileno(), _SIOCOUTQNSD, bytes(4)))
-    except OSError:
-        return 0
-    return int(unsent)

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 import weakref
 from collections.abc import Mapping
@@ -54,7 +53,6 @@ class OriginProcess:
         self.port = port
         self.pid = 0
         self._host = host
-        self._cpu = cpu
         self._directory = Path(tempfile.mkdtemp(prefix="penstock-origin-"))
         weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,6 +67,7 @@ class OriginProcess:
             "is_tls": is_tls,
             "seed": seed,
             "answer_s_max": answer_s_max,
+            "cpu": cpu,
             "prints_json": True,
             "stops_with_stdin": True,
         }
@@ -89,8 +88,9 @@ class OriginProcess:
 
     @property
     def log_path(self) -> Path:
-        """The request log; call `flush()` before reading it."""
-        assert self._log is not None, "the origin was started with is_logging=False"
+        """The request log; call `flush()` before reading it. Raises ConfigError when there is none."""
+        if self._log is None:
+            raise ConfigError("expected an origin with a request log, got is_logging=False, or one not started yet")
         return self._log
 
     def requests(self) -> list[LoggedRequest]:
@@ -120,12 +120,16 @@ class OriginProcess:
             "log": str(self._log) if self._is_logging else None,
             "cert_dir": str(self._directory) if self._is_tls else None,
         }
-        command = [sys.executable, "-m", "penstock.perf.origin", json.dumps(fields)]
-        if self._cpu is not None:
-            command = ["taskset", "-c", str(self._cpu), *command]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = [sys.executable, "-m", "penstock.perf.origin"]
+        # A session of its own: Ctrl-C at the terminal is for the client under test, which still needs its origin then.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
         self.pid = self._process.pid
         try:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(fields).encode("ascii") + b"\n")
+            self._process.stdin.flush()
             self.port = int(self._wait_until_ready()["port"])
         except BaseException:
             self.stop()
@@ -156,8 +160,7 @@ class OriginProcess:
         assert process is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        deadline_s = time.monotonic() + _START_S_MAX
-        ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
+        ready, _, _ = select.select([process.stdout], [], [], _START_S_MAX)
         line = process.stdout.readline() if ready else b""
         if line:
             facts: dict[str, Any] = json.loads(line)

@@ -38,7 +38,8 @@ class OriginOptions:
     """How to run. `port` 0 takes a free one; `hosts` binds 127.0.0.2 to 127.0.0.(hosts + 1) too, on the same port.
 
     `seed` None: the scenario's, or 0. `answer_s_max` ends answers that would never end. `stops_with_stdin`: also stop
-    when standard input is closed, so that the origin never outlives the process that started it.
+    when standard input is closed, so that the origin never outlives the process that started it. `cpu`: run on that
+    core only, where the system can be told so.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +54,7 @@ class OriginOptions:
     ready_file: Path | None = None
     prints_json: bool = False
     stops_with_stdin: bool = False
+    cpu: int | None = None
 
 
 def run_origin(options: OriginOptions) -> None:
@@ -61,6 +63,8 @@ def run_origin(options: OriginOptions) -> None:
     Raises ConfigError before anything is bound when an option cannot be carried out.
     """
     _check(options)
+    if options.cpu is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {options.cpu})
     _raise_descriptor_limit()
     with _certificate_directory(options) as cert_dir:
         addresses = [options.host, *(f"127.0.0.{number}" for number in range(2, options.hosts + 2))]
@@ -132,6 +136,8 @@ def _check(options: OriginOptions) -> None:
         raise ConfigError(f"--host: expected a loopback address, as in 127.0.0.1, got {options.host!r}")
     if not 0 <= options.hosts <= HOSTS_MAX:
         raise ConfigError(f"--hosts: expected 0 to {HOSTS_MAX}, got {options.hosts}")
+    if options.cpu is not None and not 0 <= options.cpu < (os.cpu_count() or 1):
+        raise ConfigError(f"cpu: expected a core from 0 to {(os.cpu_count() or 1) - 1}, got {options.cpu}")
     for name, path in (("--log", options.log), ("--ready-file", options.ready_file)):
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise ConfigError(f"{name}: expected a file in a directory that exists, got {path}")
