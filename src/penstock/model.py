@@ -93,7 +93,6 @@ class Item:
     body: bytes | None = None
     row: tuple[object, ...] = ()
     attempts: int = 0
-    is_last_try: bool = False
 
 
 @dataclass(slots=True)

@@ -1,9 +1,9 @@
 """A model of what a power cut may leave: records every operation, then builds the folders that are legal afterwards.
 
-The idea is ALICE's (Pillai et al., OSDI 2014). The model is harsher than real file systems: file content counts only after
-`fsync` of the file (before it: nothing, a torn half, or all), a directory's entries only after `fsync_dir`, and entries
-not yet synced may survive in any combination, a rename's two halves apart. SQLite syncs for itself (its own tests cover
-that), so the ledger is taken as it was at that moment, or missing.
+The idea is ALICE's (Pillai et al., OSDI 2014). The model is harsher than real file systems: a file's content counts
+only after `fsync` of the file (before it: nothing, a torn half, or all), a directory's entries only after `fsync_dir`,
+and entries not yet synced may survive in any combination, a rename's two halves apart. SQLite syncs for itself (its
+own tests cover that), so the ledger is taken as it was at that moment, or missing.
 """
 
 from __future__ import annotations

@@ -135,7 +135,9 @@ class MortalDisk(Disk):
 class KillAt:
     """An `on_step` that kills at the `occurrence`-th report of `step`, or at the `count`-th report of any."""
 
-    def __init__(self, disk: MortalDisk, step: str | None = None, occurrence: int = 1, count: int | None = None) -> None:
+    def __init__(
+        self, disk: MortalDisk, step: str | None = None, occurrence: int = 1, count: int | None = None
+    ) -> None:
         self._disk, self._step, self._left, self._count = disk, step, occurrence, count
         self.seen: list[str] = []
 

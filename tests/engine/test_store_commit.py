@@ -261,7 +261,9 @@ def test_the_age_of_the_oldest_uncommitted_row_is_told(tmp_path: Path) -> None:
     store.close()
 
 
-def test_process_durability_syncs_nothing_and_power_syncs_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_durability_syncs_nothing_and_power_syncs_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     store = open_store(tmp_path / "process", durability="process")

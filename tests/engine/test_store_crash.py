@@ -1,4 +1,4 @@
-"""Killed at every step, then resumed: nothing lost, nothing twice. In this process with a disk that dies, and by SIGKILL."""
+"""Killed at every step, then resumed: nothing lost, nothing twice. With a disk that dies, and by SIGKILL."""
 
 from __future__ import annotations
 

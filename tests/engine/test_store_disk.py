@@ -1,4 +1,4 @@
-"""Disks that fail: full, read-only, I/O errors, a failed fsync. The shard is given up, the run stops and can be resumed."""
+"""Disks that fail: full, read-only, I/O errors, a failed fsync. The run stops, loses nothing, and can be resumed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class FailingDisk(Disk):
         super().unlink(path)
 
 
-@pytest.mark.parametrize("nth", [1, 2, 4])
+@pytest.mark.parametrize("nth", [1, *(pytest.param(nth, marks=pytest.mark.slow) for nth in (2, 4))])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("operation", ["create", "write", "fsync", "fsync_dir", "link", "rename", "unlink"])
 def test_a_failing_disk_stops_the_run_and_the_next_one_finishes_it(
@@ -105,7 +105,7 @@ def test_a_failed_fsync_gives_the_file_up_and_never_syncs_it_again(tmp_path: Pat
     store = open_store(tmp_path, disk=disk)
     store.write([written(1)])
     disk.is_armed = True
-    with pytest.raises(SinkError, match="device reports|Input/output error"):
+    with pytest.raises(SinkError, match="Input/output error"):
         store.commit()
     store.close()
     assert len(disk.failed_descriptors) == 1
@@ -175,10 +175,14 @@ def test_a_disk_that_fills_up_and_is_freed_later(small_disk: Path) -> None:
     store.write([written(i) for i in range(10)])
     ballast.write_bytes(bytes(700_000))
     acknowledged: set[int] = set(store.commit().ids)
-    with pytest.raises(SinkError, match=r"space|full") as caught:
+    stopped: SinkError | None = None
+    try:
         for start in range(10, 100, 10):
             acknowledged |= set(store.write([written(i, body=noise) for i in range(start, start + 10)]).ids)
-    assert "free" in str(caught.value.hint)
+    except SinkError as error:
+        stopped = error
+    assert stopped is not None
+    assert "free" in str(stopped.hint)
     acknowledged |= set(store.unreported().ids)
     store.close()
     ballast.unlink()

@@ -1,4 +1,4 @@
-"""Power cuts at every operation of a run, with unsynced writes lost, torn or reordered; and proof that the test can see."""
+"""Power cuts at every operation, unsynced writes lost, torn or reordered; and proof that the test can see."""
 
 from __future__ import annotations
 

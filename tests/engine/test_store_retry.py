@@ -1,4 +1,4 @@
-"""Retrying dead letters: the same items under a new epoch; what succeeds leaves the dead letters, whatever dies between."""
+"""Retrying dead letters: what succeeds leaves the dead letters, whatever dies between."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -272,12 +273,15 @@ def test_https_is_trusted_through_its_authority() -> None:
         assert origin.url.startswith("https://")
 
 
-def test_it_stops_when_the_process_that_started_it_is_gone() -> None:
+def test_it_stops_when_the_process_that_started_it_is_gone(tmp_path: Path) -> None:
     code = (
         "import os, sys; from penstock.perf.origin.process import OriginProcess\n"
         "origin = OriginProcess().start(); print(origin.port, flush=True); sys.stdin.read(); os._exit(0)"
     )
-    starter = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # os._exit cleans nothing up
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
     assert starter.stdout is not None
     port = int(starter.stdout.readline())
     with socket.create_connection(("127.0.0.1", port), timeout=GIVE_UP_S) as client:

@@ -107,6 +107,15 @@ def test_a_host_alone_takes_the_whole_global_limit_and_gives_back_when_another_c
     assert frontier.in_flight_of("a") == 2
 
 
+def test_a_host_over_its_half_keeps_its_place_in_the_ring() -> None:
+    frontier = make_frontier(global_limit=4)
+    push_all(frontier, "aaaa")
+    frontier.pop(0.0)
+    frontier.pop(0.0)
+    push_all(frontier, "b")
+    assert pop_all(frontier) == "ba"
+
+
 def test_a_host_over_its_half_goes_on_when_the_others_in_the_ring_prove_blocked() -> None:
     frontier = make_frontier(global_limit=4)
     push_all(frontier, "aaaa")
@@ -216,7 +225,7 @@ def test_the_global_rate_holds_and_says_when_it_lets_go() -> None:
     assert pop_all(frontier, 0.11) == "c"
 
 
-def test_deferred_items_come_back_at_the_end_marked_as_their_last_try() -> None:
+def test_deferred_items_come_back_when_they_are_called_for() -> None:
     frontier = make_frontier()
     item, _ = push_all(frontier, "ab")
     pop_all(frontier)
@@ -226,14 +235,7 @@ def test_deferred_items_come_back_at_the_end_marked_as_their_last_try() -> None:
     assert pop_all(frontier, 100.0) == ""
     assert frontier.requeue_deferred() == 1
     assert frontier.pop(100.0) is item
-    assert item.is_last_try
     assert frontier.requeue_deferred() == 0
-
-
-def test_deferring_twice_is_a_bug() -> None:
-    frontier = make_frontier()
-    with pytest.raises(Bug, match="item 7"):
-        frontier.defer(Item(7, "", "a", is_last_try=True))
 
 
 def test_releasing_what_was_not_taken_is_a_bug() -> None:

@@ -75,6 +75,18 @@ def test_a_burst_is_at_least_one() -> None:
         Rate(1.0, burst=0)
 
 
+@pytest.mark.parametrize("burst", [1, 2, 7])
+def test_after_a_quiet_time_exactly_the_burst_may_start_at_once(burst: int) -> None:
+    gate = Gcra(Rate(4.0, burst))
+    for quiet_until_s in (0.0, 1000.0):
+        count = 0
+        while gate.earliest_s() <= quiet_until_s:
+            gate.take(quiet_until_s)
+            count += 1
+            assert count <= burst
+        assert count == burst
+
+
 gaps_s = st.lists(st.floats(0, 10), min_size=1, max_size=60)
 
 

@@ -25,8 +25,8 @@ POLICY = RetryPolicy()
 RESET = Failure("reset", "")
 
 
-def item(attempts: int = 1, method: str = "GET", *, is_last_try: bool = False) -> Item:
-    return Item(0, "", "a", method=method, attempts=attempts, is_last_try=is_last_try)
+def item(attempts: int = 1, method: str = "GET") -> Item:
+    return Item(0, "", "a", method=method, attempts=attempts)
 
 
 def answer(status: int, retry_after_s: float | None = None) -> Failure:
@@ -94,11 +94,6 @@ def test_an_empty_budget_defers_and_never_drops() -> None:
     assert decide_now(answer(429, 7), item(), budget_allows=False) == Defer(7)
 
 
-def test_the_last_try_of_a_deferred_item_is_final() -> None:
-    for budget_allows in (True, False):
-        assert decide_now(RESET, item(2, is_last_try=True), budget_allows=budget_allows) == GiveUp(None)
-
-
 def test_a_final_failure_still_pauses_the_host_as_asked() -> None:
     assert decide_now(answer(429, 7), item(4)) == GiveUp(7)
     assert decide_now(answer(503, 7), item(method="POST")) == GiveUp(7)
@@ -154,9 +149,7 @@ failures = st.builds(
     server_retry_after_s=st.none() | st.floats(),
     is_unsent=st.booleans(),
 )
-items = st.builds(
-    item, st.integers(1, 5000), st.sampled_from(["GET", "POST", "PUT", "PATCH"]), is_last_try=st.booleans()
-)
+items = st.builds(item, st.integers(1, 5000), st.sampled_from(["GET", "POST", "PUT", "PATCH"]))
 policies = st.builds(
     RetryPolicy,
     attempts_max=st.integers(1, 10_000),
@@ -174,7 +167,7 @@ def test_any_failure_has_a_decision_within_bounds(
     decision = decide(policy, failure, of, budget_allows=budget_allows, rng=random.Random(seed))
     pause_s = decision.pause_host_s
     assert pause_s is None or 0 < pause_s <= policy.retry_after_max_s
-    may_go_on = is_retryable(policy, failure, of.method) and not of.is_last_try and of.attempts < policy.attempts_max
+    may_go_on = is_retryable(policy, failure, of.method) and of.attempts < policy.attempts_max
     assert isinstance(decision, GiveUp) == (not may_go_on)
     assert isinstance(decision, Defer) == (may_go_on and not budget_allows)
     if isinstance(decision, Retry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,17 @@ from hypothesis import strategies as st
 from penstock.model import Failure
 from penstock.process.records import failure_from, is_interrupt, records_from
 
+
+def iter_one() -> Iterator[dict[str, object]]:
+    yield {}
+
+
 values = st.one_of(st.none(), st.integers(), st.text(), st.binary(), st.floats(allow_nan=False))
 columns = st.dictionaries(st.text(), values)
 anything = st.recursive(
     st.one_of(values, st.sets(st.integers()), st.tuples(st.integers())),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.one_of(st.text(), st.integers()), inner)),
+    max_leaves=6,
 )
 
 

@@ -12,7 +12,9 @@ from penstock.model import BadRow, Failed, Failure, Item
 from penstock.sinks.deadletter import decode_dead_letters, encode_dead_letter, own_key, without_userinfo
 
 TIME = "2026-01-01T00:00:00.000Z"
-CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.dates())
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.dates()
+)
 COLUMNS = st.lists(st.sampled_from(["url", "link", "penstock", "penstock_", "a", "input_a"]), max_size=5)
 TEXT = st.text(max_size=20)
 
@@ -93,7 +95,7 @@ def test_error_texts_name_no_user_and_no_password(text: str, expected: str) -> N
 
 
 def test_lone_surrogates_and_line_separators_stay_on_their_line() -> None:
-    row = ("\ud800 \u2028 \x85", )
+    row = ("\ud800 \u2028 \x85",)
     item = Item(1, "http://h/", "http://h:80", row=row)
     line = encode_dead_letter(Failed(item, Failure("dns", "\udcff")), ["text"], TIME)
     assert line.encode().count(b"\n") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def test_ranges_hold_exactly_the_ids_and_are_as_few_as_can_be(ids: set[int]) -> 
     ranges = ranges_of(ids)
     assert set(bitmap_of_ranges(ranges)) == ids
     assert all(first <= last for first, last in ranges)
-    assert all(left[1] + 1 < right[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(left[1] + 1 < right[0] for left, right in pairwise(ranges))
 
 
 @given(IDS, IDS)

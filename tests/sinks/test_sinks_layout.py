@@ -46,7 +46,9 @@ def test_keys_of_the_process_function_that_are_taken_get_a_prefix() -> None:
     }
 
 
-@given(st.lists(NAMES, max_size=8), st.lists(NAMES, max_size=8, unique=True), st.booleans(), st.sampled_from(["url", "a"]))
+@given(
+    st.lists(NAMES, max_size=8), st.lists(NAMES, max_size=8, unique=True), st.booleans(), st.sampled_from(["url", "a"])
+)
 def test_no_two_output_columns_ever_share_a_name(
     columns: list[str], keys: list[str], include_body: bool, url_column: str
 ) -> None:

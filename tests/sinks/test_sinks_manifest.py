@@ -35,10 +35,8 @@ def test_a_manifest_comes_back_as_it_was() -> None:
 def test_any_altered_character_is_noticed(position: int, difference: int) -> None:
     text = MANIFEST.to_json()
     altered = text[:position] + chr(ord(text[position]) ^ difference) + text[position + 1 :]
-    try:
-        assert parse_manifest(altered) == MANIFEST  # white space may change without harm
-    except ValueError:
-        pass
+    with pytest.raises(ValueError, match="manifest"):
+        parse_manifest(altered)
 
 
 @given(st.integers(0, len(MANIFEST.to_json()) - 1))
@@ -50,10 +48,10 @@ def test_a_torn_manifest_is_noticed(length: int) -> None:
 def test_another_format_version_is_refused() -> None:
     import xxhash
 
-    fields = json.loads(MANIFEST.to_json()) | {"format": 2}
-    del fields["check"]
-    fields["check"] = xxhash.xxh3_64_hexdigest(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode())
+    body = MANIFEST.to_json().rpartition(',"check"')[0].replace('"format":1', '"format":2')
     with pytest.raises(ValueError, match="expected format 1, got 2"):
-        parse_manifest(json.dumps(fields))
-    with pytest.raises(ValueError, match="not a manifest"):
-        parse_manifest("[]")
+        parse_manifest(f'{body},"check":"{xxhash.xxh3_64_hexdigest(body)}"}}')
+
+
+def test_a_manifest_is_plain_json() -> None:
+    assert json.loads(MANIFEST.to_json())["ids"] == [[0, 1], [7, 7]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from decimal import Decimal
 
 import pytest
 from hypothesis import given

@@ -61,6 +61,24 @@ def test_an_open_quote_is_given_up_at_the_limit(tmp_path: Path, monkeypatch: pyt
         assert rows_of(source.read(batch.first_id, batch.position)) == rows[batch.first_id :]
 
 
+def test_an_open_quote_holds_no_more_lines_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited_module, "OPEN_RECORD_BYTES_MAX", 1000)
+    chunks = iter([b'"http://a/,1\n', *[b"http://b/,2\n"] * 3000])
+    next(DelimitedDecoder(",", 2)(read_line_blocks(chunks), "", 1024))
+    assert sum(1 for _ in chunks) > 2900, "the row was given up long before the end of the input"
+
+
+def test_positions_stay_true_behind_rows_that_were_given_up(tmp_path: Path) -> None:
+    stray = '"http://a/,1\nhttp://b/,2\nhttp://c/,"3"x\n'
+    path = write(tmp_path / "a.csv", "url,n\r\n" + stray * 20)
+    source = open_source([path], SourceOptions(batch_rows=1))
+    batches = list(source.read())
+    rows = rows_of(batches)
+    assert kinds_of(rows) == ["bad_row", "", "bad_row"] * 20
+    for batch in batches:
+        assert rows_of(source.read(batch.first_id, batch.position)) == rows[batch.first_id :]
+
+
 def test_text_after_a_closing_quote_is_a_bad_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", 'url,n\nhttp://a/,"1"x\nhttp://b/,2\n')
     rows = rows_of(open_source([path]).read())

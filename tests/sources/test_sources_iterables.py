@@ -125,6 +125,7 @@ def test_a_slow_generator_s_elements_come_one_by_one_and_a_fast_one_s_in_growing
     assert sum(sizes) == 40
     slow_at = next(at for at, end in enumerate(sum(sizes[: n + 1]) for n in range(len(sizes))) if end > 30)
     assert sum(sizes[: slow_at + 1]) == 31, "the batch is closed by the element that was waited for"
+    assert sizes[slow_at + 1] == 1, "and the next one is small again"
 
 
 def test_an_error_of_the_generator_comes_after_its_last_element() -> None:

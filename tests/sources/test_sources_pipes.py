@@ -134,6 +134,16 @@ def test_a_resume_counts_the_rows_of_the_new_pipe(pieces: list[str], batch_rows:
             assert rows_of(source.read(batch.first_id, batch.position)) == rows[batch.first_id :]
 
 
+def test_a_resume_of_a_pipe_may_use_another_batch_size() -> None:
+    content = b"".join(b"http://a/%d\n" % number for number in range(20))
+    with pipe_with(content, is_ended=True) as pipe:
+        batches = list(open_source(["-"], SourceOptions(batch_rows=3), stdin_fd=pipe.read_fd).read())
+    for batch in batches:
+        with pipe_with(content, is_ended=True) as pipe:
+            source = open_source(["-"], SourceOptions(batch_rows=7), stdin_fd=pipe.read_fd)
+            assert rows_of(source.read(batch.first_id, batch.position)) == rows_of(batches)[batch.first_id :]
+
+
 def test_a_truncated_pipe_raises_after_the_complete_rows() -> None:
     with pipe_with(compress(b"http://a/\n", ".gz") + b"\x1f\x8b", is_ended=True) as pipe:
         rows: list[Item | BadRow] = []

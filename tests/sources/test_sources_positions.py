@@ -48,7 +48,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text_format", list(_HEAD))
 @pytest.mark.parametrize("compression", COMPRESSIONS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(content=_CONTENT, batch_rows=st.integers(1, 5))
 def test_any_bytes_read_from_every_position_give_the_same_rows(
     tmp_path: Path, text_format: str, compression: str, content: bytes, batch_rows: int
@@ -63,8 +63,8 @@ def test_any_bytes_read_from_every_position_give_the_same_rows(
         assert rows_of(source.read(batch.first_id, batch.position)) == rows[batch.first_id :]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-@given(count=st.integers(0, 50), group_rows=st.integers(1, 20), batch_rows=st.integers(1, 8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(count=st.integers(0, 30), group_rows=st.integers(1, 20), batch_rows=st.integers(1, 8))
 def test_parquet_read_from_every_position_gives_the_same_rows(
     tmp_path: Path, count: int, group_rows: int, batch_rows: int
 ) -> None:
@@ -80,6 +80,16 @@ def test_parquet_read_from_every_position_gives_the_same_rows(
     assert [row.row for row in rows] == [(f"http://a/{n}",) for n in range(count)] * 2
     for batch in batches:
         assert rows_of(source.read(batch.first_id, batch.position)) == rows[batch.first_id :]
+
+
+def test_a_resume_may_use_another_batch_size(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"url": [f"http://a/{n}" for n in range(50)]}), path, row_group_size=20)
+    batches = list(open_source([path], SourceOptions(batch_rows=3)).read())
+    rows = rows_of(batches)
+    for batch in batches:
+        resumed = open_source([path], SourceOptions(batch_rows=7))
+        assert rows_of(resumed.read(batch.first_id, batch.position)) == rows[batch.first_id :]
 
 
 def test_a_first_id_without_position_counts_the_rows_before_it(tmp_path: Path) -> None:

@@ -52,7 +52,10 @@ _NAMED_MAX = 5
 
 @dataclass(slots=True)
 class Recovered:
-    """The agreed state, and what had to be done for it (shard names), for a message and the tests."""
+    """The agreed state, and what had to be done for it (shard names), for a message and the tests.
+
+    `shards` is every committed one; the store empties the list when it has read it.
+    """
 
     ledger: Ledger
     epoch: int
@@ -181,9 +184,15 @@ class _Recovery:
             )
 
     def match_manifests(self) -> None:
-        """Adopt what was linked and not recorded; drop manifests of what never came to be."""
+        """Adopt what was linked and not recorded; drop manifests of what never came to be.
+
+        Manifests of recorded shards are not read: the ledger holds their text, and a large output must open quickly.
+        """
         found: dict[str, list[tuple[Path, Manifest]]] = {}
+        recorded = {shard.file_name: shard for shard in self.known.values()}
         for path in sorted(self._run_dir.manifests_dir.glob("*.json")):
+            if recorded.pop(path.name, None):
+                continue
             try:
                 manifest = parse_manifest(path.read_text(encoding="utf-8"))
             except ValueError:
@@ -194,11 +203,10 @@ class _Recovery:
             found.setdefault(manifest.name, []).append((path, manifest))
         for name, candidates in found.items():
             self._match(name, candidates)
-        for shard in self.known.values():
-            if not (self._run_dir.manifests_dir / shard.file_name).exists():
-                content = shard.to_json().encode()
-                self._run_dir.replace_file(self._run_dir.manifests_dir / shard.file_name, content, self._disk)
-                self._on_step("recovery.manifest_rewritten")
+        for shard in recorded.values():
+            content = shard.to_json().encode()
+            self._run_dir.replace_file(self._run_dir.manifests_dir / shard.file_name, content, self._disk)
+            self._on_step("recovery.manifest_rewritten")
 
     def _match(self, name: str, candidates: list[tuple[Path, Manifest]]) -> None:
         path = self._run_dir.root / name
@@ -268,7 +276,7 @@ class _Recovery:
 def describe(recovered: Recovered) -> str:
     """One line for the log, empty when there was nothing to do."""
     parts = []
-    if recovered.is_ledger_rebuilt and recovered.shards:
+    if recovered.is_ledger_rebuilt and recovered.adopted:
         parts.append("ledger rebuilt from the manifests")
     if recovered.adopted:
         parts.append(f"{len(recovered.adopted)} finished shards adopted")

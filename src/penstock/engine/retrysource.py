@@ -43,5 +43,5 @@ class DeadLetterSource:
         items = (failed.item for failed in letters if isinstance(failed.item, Item))
         while rows := list(islice(items, _BATCH_ROWS)):
             for item in rows:
-                item.attempts, item.is_last_try = 0, False
+                item.attempts = 0
             yield Batch(rows[0].id, "", rows)

@@ -41,7 +41,7 @@ class RunState:
         """Call after an item got its outcome or was deferred, and when the input ends."""
         deferred = self.frontier.deferred_count
         if self.unfinished == deferred and deferred and (self.input_ended or not self.credits.may_admit()):
-            # Only deferred items are left, or they hold all the credits: their last try is now.
+            # Only deferred items are left, or they hold all the credits: they go on now.
             self.frontier.requeue_deferred()
             self.dispatcher.wake()
         elif self.input_ended and self.unfinished == 0:

@@ -70,6 +70,9 @@ class Store:
         self._accounts: Accounts = recovered.accounts
         self._taken: BitMap64 = self._accounts.done(hooks.retry_kinds)
         self._next_number = _next_numbers(recovered.shards)
+        # Of dead-letter files only: the others are in the bitmaps, and memory must not grow with their number.
+        self._letter_shards = [shard for shard in recovered.shards if shard.stream == "failed"]
+        recovered.shards.clear()
         self._opened_s: float | None = None
         self._ack = Ack()
         self._broken: SinkError | None = None
@@ -205,7 +208,7 @@ class Store:
 
         Raises LedgerError when a file has been altered.
         """
-        return read_letters(self.run_dir, live_letters(self._shards("failed"), self._accounts, kinds))
+        return read_letters(self.run_dir, live_letters(self._letter_shards, self._accounts, kinds))
 
     def compact_failed(self) -> int:
         """Rewrite dead-letter files that name an item which has since ended otherwise; returns how many letters went.
@@ -214,7 +217,7 @@ class Store:
         """
         if self.has_open_rows:
             raise Bug("compact_failed: expected everything to be committed")
-        letters = live_letters(self._shards("failed"), self._accounts)
+        letters = live_letters(self._letter_shards, self._accounts)
         stale = [(shard, live) for shard, live in letters if len(live) < shard.items]
         with self._guarded():
             for part in stale:
@@ -269,7 +272,9 @@ class Store:
                 self._ack.skipped += shard.items
         stream.done()
         self._accounts.add(shard)
-        self.recovered.shards.append(shard)
+        self._taken.run_optimize()
+        if shard.stream == "failed":
+            self._letter_shards.append(shard)
         if not self.has_open_rows:
             self._opened_s = None
 
@@ -281,9 +286,6 @@ class Store:
             raise Bug(f"items ended twice: {again or 'repeated in one batch'}", hint="please report this")
         self._taken |= ids
 
-    def _shards(self, stream: Stream) -> list[Manifest]:
-        return [shard for shard in self.recovered.shards if shard.stream == stream]
-
     def _remove(self, shards: Sequence[Manifest]) -> None:
         """Take shards whose items live on elsewhere out of the ledger, then off the disk: in that order."""
         if not shards:
@@ -291,7 +293,7 @@ class Store:
         self._ledger.forget([shard.name for shard in shards], keep_checkpoint=True)
         self._hooks.on_step("compact.forgotten")
         for shard in shards:
-            self.recovered.shards.remove(shard)
+            self._letter_shards.remove(shard)
             self._disk.unlink(self.run_dir.root / shard.name)
             self._hooks.on_step("compact.shard_unlinked")
             self._disk.unlink(self.run_dir.manifests_dir / shard.file_name)

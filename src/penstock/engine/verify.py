@@ -225,6 +225,9 @@ def _repair(run_dir: RunDir, problems: list[Problem]) -> None:
     for name in dict.fromkeys(gone):
         if (run_dir.root / name).exists():
             quarantine(run_dir, disk, run_dir.root / name)
+    for problem in problems:
+        if problem.kind == "manifest_damaged":
+            quarantine(run_dir, disk, run_dir.root / problem.where)  # recovery then misses it and writes it anew
     recover(run_dir, disk, lambda step: None).ledger.close()
     if is_requeued:
         _reopen_run(run_dir, disk)

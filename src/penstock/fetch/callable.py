@@ -29,7 +29,7 @@ class FunctionTransport:
     async def fetch(self, item: Item) -> Response | Failure:
         started_s = time.perf_counter()
         try:
-            fetched = await self._function(item)
+            fetched: object = await self._function(item)
         except TimeoutError as error:
             return Failure("timeout_total", f"TimeoutError: {error}")
         except ConnectionError as error:

@@ -11,16 +11,19 @@ import socket
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pycurl
 
 from penstock.errors import ConfigError
 from penstock.fetch.classify import failure_of_error, failure_of_status, redact
+from penstock.fetch.decode import accepted_codings
 from penstock.fetch.driver import CurlDriver
+from penstock.fetch.handle import Handle, Meter
 from penstock.fetch.options import FetchOptions
 from penstock.fetch.proxies import find_proxies
 from penstock.fetch.trust import find_ca_file
-from penstock.model import Failure, FailureKind, Item, Response
+from penstock.model import Failure, Item, Response
 
 _BUFFER_BYTES = 128 << 10
 _HTTP_VERSIONS = {
@@ -28,6 +31,9 @@ _HTTP_VERSIONS = {
     "1.1": pycurl.CURL_HTTP_VERSION_1_1,
     "2": pycurl.CURL_HTTP_VERSION_2_0,
 }
+# pycurl has no names for these (curl/curl.h).
+_FOLLOW_AS_THE_CODE_SAYS = 2  # CURLFOLLOW_OBEYCODE, libcurl 8.13: a method of ours is not kept where it must become GET
+_KEEP_METHOD_ON_301_AND_302 = 3  # CURL_REDIR_POST_301 | CURL_REDIR_POST_302
 
 
 class CurlTransport:
@@ -53,8 +59,8 @@ class CurlTransport:
         self._proxies = find_proxies(options.proxy, os.environ)
         self._ca_file = "" if options.insecure else find_ca_file(options.ca_file, os.environ)
         self._jar = _new_jar() if options.cookies is not None else None
-        self._idle: list[_Handle] = []
-        self._busy: set[_Handle] = set()
+        self._idle: list[Handle] = []
+        self._busy: set[Handle] = set()
         self._default_headers = header_lines(options.headers)
         self.meter = Meter()
 
@@ -78,12 +84,12 @@ class CurlTransport:
         except BaseException:
             self._driver.abort(handle)
             self._busy.discard(handle)
-            self._forget_body(handle)
+            handle.forget_body()
             handle.curl.close()
             raise
         self._busy.discard(handle)
         result = self._response(handle, item) if code == 0 else await self._failure(handle, code, message)
-        self._forget_body(handle)
+        handle.forget_body()
         if handle.is_customised:
             self._undo(handle)
         self._idle.append(handle)
@@ -105,24 +111,23 @@ class CurlTransport:
             handle.curl.close()
         self._idle.clear()
 
-    def _new_handle(self) -> _Handle:
+    def _new_handle(self) -> Handle:
         options, curl = self._options, pycurl.Curl()
-        handle = _Handle(curl, self.meter, options.body_bytes_max)
+        handle = Handle(curl, self.meter, options.body_bytes_max)
         opt = curl.setopt
         opt(pycurl.NOSIGNAL, 1)
         opt(pycurl.BUFFERSIZE, _BUFFER_BYTES)
         opt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         opt(pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        opt(pycurl.FOLLOWLOCATION, 1 if options.redirects_max else 0)
+        opt(pycurl.FOLLOWLOCATION, _FOLLOW_AS_THE_CODE_SAYS if options.redirects_max else 0)
         opt(pycurl.MAXREDIRS, options.redirects_max)
         opt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
         opt(pycurl.PIPEWAIT, 1)  # rather multiplex on a connection that is being made than open another
-        opt(pycurl.ACCEPT_ENCODING, "")
+        opt(pycurl.ACCEPT_ENCODING, accepted_codings())
+        opt(pycurl.HTTP_CONTENT_DECODING, 0)  # `decode` does it
         opt(pycurl.USERAGENT, options.user_agent)
         opt(pycurl.CONNECTTIMEOUT_MS, max(1, int(options.connect_timeout_s * 1000)))
         opt(pycurl.TIMEOUT_MS, max(1, int(options.total_timeout_s * 1000)))
-        opt(pycurl.LOW_SPEED_LIMIT, options.speed_limit_bytes_per_s)
-        opt(pycurl.LOW_SPEED_TIME, options.speed_time_s)
         opt(pycurl.PROXY, "")
         if self._proxies.no_proxy:
             opt(pycurl.NOPROXY, self._proxies.no_proxy)
@@ -151,7 +156,7 @@ class CurlTransport:
         opt(pycurl.HEADERFUNCTION, handle.header_lines.append)
         return handle
 
-    def _opener(self, handle: _Handle) -> Callable[[int, Any], Any]:
+    def _opener(self, handle: Handle) -> Callable[[int, Any], Any]:
         refusal, endpoints = self._refusal, self._proxies.endpoints
 
         def open_socket(purpose: int, address: Any) -> Any:
@@ -164,7 +169,7 @@ class CurlTransport:
 
         return open_socket
 
-    def _prepare(self, handle: _Handle, item: Item) -> None:
+    def _prepare(self, handle: Handle, item: Item) -> None:
         curl = handle.curl
         handle.reset(self._driver.loop.time())
         curl.setopt(pycurl.URL, item.url)
@@ -175,11 +180,12 @@ class CurlTransport:
         handle.is_customised = True
         if item.method == "HEAD":
             curl.setopt(pycurl.NOBODY, 1)
+        elif item.method == "POST":
+            curl.setopt(pycurl.POSTFIELDS, item.body or b"")
         elif item.body is not None:
             curl.setopt(pycurl.POSTFIELDS, item.body)
             curl.setopt(pycurl.CUSTOMREQUEST, item.method)
-        elif item.method == "POST":
-            curl.setopt(pycurl.POSTFIELDS, b"")
+            curl.setopt(pycurl.POSTREDIR, _KEEP_METHOD_ON_301_AND_302)  # RFC 9110 §15.4.2: only POST may become GET
         elif item.method != "GET":
             curl.setopt(pycurl.CUSTOMREQUEST, item.method)
         if item.headers:
@@ -187,10 +193,12 @@ class CurlTransport:
             merged = [line for line in self._default_headers if line.split(":")[0].strip(" ;").lower() not in own]
             curl.setopt(pycurl.HTTPHEADER, merged + header_lines(item.headers))
 
-    def _undo(self, handle: _Handle) -> None:
+    def _undo(self, handle: Handle) -> None:
         curl = handle.curl
         handle.is_customised = False
         curl.unsetopt(pycurl.CUSTOMREQUEST)
+        curl.setopt(pycurl.POSTREDIR, 0)
+        curl.setopt(pycurl.POSTFIELDS, b"")  # lets go of the body
         curl.setopt(pycurl.HTTPGET, 1)
         if self._default_headers:
             curl.setopt(pycurl.HTTPHEADER, self._default_headers)
@@ -199,12 +207,14 @@ class CurlTransport:
         if self._options.resolve:
             curl.unsetopt(pycurl.RESOLVE)
 
-    def _response(self, handle: _Handle, item: Item) -> Response | Failure:
+    def _response(self, handle: Handle, item: Item) -> Response | Failure:
         info = handle.curl.getinfo
         status = info(pycurl.RESPONSE_CODE)
         if not 200 <= status < 300:
             retry_after_s = float(info(pycurl.RETRY_AFTER)) or None
             return failure_of_status(status, retry_after_s)
+        if handle.decoder is not None and not handle.decoder.is_complete:
+            return Failure("truncated", "the body ends before its Content-Encoding does")
         url = item.url
         if info(pycurl.REDIRECT_COUNT):
             url = info(pycurl.EFFECTIVE_URL)
@@ -240,107 +250,42 @@ class CurlTransport:
             item.row,
         )
 
-    async def _failure(self, handle: _Handle, code: int, message: str) -> Failure:
-        info = handle.curl.getinfo
+    async def _failure(self, handle: Handle, code: int, message: str) -> Failure:
+        info, options = handle.curl.getinfo, self._options
+        has_sent = info(pycurl.REQUEST_SIZE) > 0
         if handle.refused is not None and code == pycurl.E_COULDNT_CONNECT:
-            return Failure("address_refused", handle.refused, is_unsent=True)
-        if handle.received_bytes > handle.body_bytes_max:
+            return Failure("address_refused", handle.refused, is_unsent=not has_sent)
+        is_too_large = handle.received_bytes > handle.body_bytes_max
+        if is_too_large and not 200 <= info(pycurl.RESPONSE_CODE) < 300:
+            return failure_of_status(info(pycurl.RESPONSE_CODE), float(info(pycurl.RETRY_AFTER)) or None)
+        if is_too_large:
             limit = handle.body_bytes_max
             return Failure("too_large", f"decoded body is over --max-filesize, expected at most {limit:,} bytes")
-        if handle.abort_kind is not None:
-            waited = {
-                "timeout_first_byte": f"no answer within {self._options.first_byte_timeout_s:g} s of the request",
-                "timeout_idle": f"no data for {self._options.idle_timeout_s:g} s inside the answer",
-            }[handle.abort_kind]
-            return Failure(handle.abort_kind, waited)
-        failure = failure_of_error(code, message, has_sent=info(pycurl.REQUEST_SIZE) > 0)
+        if handle.decode_problem is not None:
+            return Failure("decode", handle.decode_problem)
+        match handle.abort_kind:
+            case "timeout_first_byte":
+                waited = f"no answer within {options.first_byte_timeout_s:g} s of the request"
+                return Failure("timeout_first_byte", waited)
+            case "timeout_idle":
+                return Failure("timeout_idle", f"no data for {options.idle_timeout_s:g} s inside the answer")
+            case "timeout_speed":
+                limit = options.speed_limit_bytes_per_s
+                return Failure("timeout_speed", f"under {limit:,} bytes/s for {options.speed_time_s} s")
+        failure = failure_of_error(code, message, has_sent=has_sent)
         if failure.kind == "dns" and await self._is_dns_temporary(info(pycurl.EFFECTIVE_URL)):
             failure.kind = "dns_temporary"
         return failure
 
     async def _is_dns_temporary(self, url: str) -> bool:
         """libcurl does not pass on why a lookup failed: ask the resolver once more, outside the loop."""
-        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2].rpartition(":")[0] or url
         try:
-            await self._driver.loop.getaddrinfo(host.strip("[]"), None)
+            await self._driver.loop.getaddrinfo(urlsplit(url).hostname, None)
         except socket.gaierror as error:
             return error.errno == socket.EAI_AGAIN
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):
             return False
         return True  # it answers now
-
-    def _forget_body(self, handle: _Handle) -> None:
-        self.meter.buffered_bytes -= handle.received_bytes
-        handle.received_bytes = 0
-        handle.chunks.clear()
-        handle.header_lines.clear()
-
-
-class Meter:
-    """Body bytes held by running transfers; shared by all handles."""
-
-    __slots__ = ("buffered_bytes",)
-
-    def __init__(self) -> None:
-        self.buffered_bytes = 0
-
-
-class _Handle:
-    """An easy handle and what the current attempt has received."""
-
-    __slots__ = (
-        "abort_kind",
-        "body_bytes_max",
-        "chunks",
-        "curl",
-        "done",
-        "header_lines",
-        "is_customised",
-        "last_progress",
-        "last_progress_s",
-        "meter",
-        "received_bytes",
-        "refused",
-    )
-
-    def __init__(self, curl: pycurl.Curl, meter: Meter, body_bytes_max: int) -> None:
-        self.curl = curl
-        self.meter = meter
-        self.body_bytes_max = body_bytes_max
-        self.chunks: list[bytes] = []
-        self.header_lines: list[bytes] = []
-        self.is_customised = False
-        self.received_bytes = 0
-        self.done: asyncio.Future[tuple[int, str]]
-        self.reset(0.0)
-
-    def reset(self, now_s: float) -> None:
-        self.refused: str | None = None
-        self.abort_kind: FailureKind | None = None
-        self.last_progress = 0
-        self.last_progress_s = now_s
-
-    def write(self, chunk: bytes) -> int | None:
-        """libcurl's write callback, decoded bytes. Anything but None or the length makes libcurl stop (error 23)."""
-        size = len(chunk)
-        self.received_bytes += size
-        self.meter.buffered_bytes += size
-        if self.received_bytes > self.body_bytes_max:
-            return 0
-        self.chunks.append(chunk)
-        return None
-
-    def overdue(self, now_s: float, options: FetchOptions) -> FailureKind | None:
-        progress = self.received_bytes + len(self.header_lines)
-        if progress != self.last_progress:
-            self.last_progress, self.last_progress_s = progress, now_s
-            return None
-        waited_s = now_s - self.last_progress_s
-        if progress:
-            return "timeout_idle" if waited_s > options.idle_timeout_s else None
-        if waited_s <= options.first_byte_timeout_s or not self.curl.getinfo(pycurl.REQUEST_SIZE):
-            return None
-        return "timeout_first_byte"
 
 
 def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:

@@ -181,16 +181,13 @@ class Frontier:
         host.paused_until_s = max(host.paused_until_s, until_s)
 
     def defer(self, item: Item) -> None:
-        """Keep an item aside until `requeue_deferred`. Raises Bug if it already had its last try."""
-        if item.is_last_try:
-            raise Bug(f"item {item.id} was deferred again after its last try")
+        """Keep an item aside until `requeue_deferred`."""
         self._deferred.append(item)
 
     def requeue_deferred(self) -> int:
-        """At the end of the input: queue what was deferred, marked `is_last_try`. Returns how many there were."""
+        """When nothing else is left: queue what was deferred. Returns how many there were."""
         deferred, self._deferred = self._deferred, []
         for item in deferred:
-            item.is_last_try = True
             self.push(item)
         return len(deferred)
 

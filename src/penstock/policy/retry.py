@@ -6,9 +6,8 @@ retryable is final. The rule: an empty budget never drops an item, it defers it.
 | failure                                   | then                                                            |
 |-------------------------------------------|-----------------------------------------------------------------|
 | not retryable, or unsafe to repeat        | GiveUp                                                          |
-| it was the last try of a deferred item    | GiveUp                                                          |
 | `attempts_max` attempts made              | GiveUp                                                          |
-| retry budget empty                        | Defer: one more attempt at the end of the run                   |
+| retry budget empty                        | Defer: the next attempt is made when nothing else is left       |
 | else                                      | Retry after full jitter, and not before the server's Retry-After |
 """
 
@@ -115,7 +114,7 @@ def decide(policy: RetryPolicy, failure: Failure, item: Item, *, budget_allows: 
     Zero, negative and NaN wishes count as none.
     """
     pause_host_s = _pause_s(policy, failure)
-    if not is_retryable(policy, failure, item.method) or item.is_last_try or item.attempts >= policy.attempts_max:
+    if not is_retryable(policy, failure, item.method) or item.attempts >= policy.attempts_max:
         return GiveUp(pause_host_s)
     if not budget_allows:
         return Defer(pause_host_s)

@@ -6,6 +6,7 @@ A run may hold a billion ids: never a Python set, never one row each.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 # Inclusive, ascending, not touching: [[0, 4], [7, 7]] is {0, 1, 2, 3, 4, 7}.
 Ranges: TypeAlias = list[list[int]]
+_SHORT = 32
 
 
 def bitmap_of(ids: Iterable[int]) -> BitMap64:
@@ -24,10 +26,13 @@ def bitmap_of(ids: Iterable[int]) -> BitMap64:
 
 def bitmap_of_ranges(*many: Sequence[Sequence[int]]) -> BitMap64:
     """The union of several range lists. Cost grows with the number of ranges, not of ids."""
-    bitmap = bitmap_of(())
+    # Short ranges are spelt out and taken in one call: a call each is what opening a large output would spend its time on.
+    short = [ids for ranges in many for ids in ranges if ids[1] - ids[0] < _SHORT]
+    bitmap = bitmap_of(chain.from_iterable([range(first, last + 1) for first, last in short]))
     for ranges in many:
         for first, last in ranges:
-            bitmap.add_range(first, last + 1)
+            if last - first >= _SHORT:
+                bitmap.add_range(first, last + 1)
     return bitmap
 
 

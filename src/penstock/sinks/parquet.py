@@ -87,7 +87,7 @@ class ParquetFormat:
         table = self._builder.build(written)
         arrays: dict[str, pa.Array] = {}
         inferred = dict(self._inferred)
-        keys = self._added_keys + [key for key in table.added if key not in set(self._added_keys)]
+        keys = list(dict.fromkeys((*self._added_keys, *table.added)))
         for name, values in self._named(table, keys):
             if name in self._fixed:
                 arrays[name] = _fixed_array(values, self._fixed[name])
@@ -95,14 +95,13 @@ class ParquetFormat:
                 arrays[name], inferred[name] = encode(values, inferred.get(name))
         if len(arrays) > COLUMNS_MAX:
             raise ValueError(f"expected at most {COLUMNS_MAX} columns, got {len(arrays)}")
+        schema = self._schema
+        if schema is None or inferred != self._inferred or len(schema) != len(arrays):
+            schema = pa.schema([self._fixed.get(name) or field_of(name, inferred[name]) for name in arrays])
+        batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
         # Only now, when nothing can fail any more, is what was learned kept: a rejected outcome widens nothing.
-        self._added_keys = keys
-        if self._schema is None or inferred != self._inferred or len(self._schema) != len(arrays):
-            self._inferred = inferred
-            fields = [self._fixed.get(name) or field_of(name, inferred[name]) for name in arrays]
-            self._schema = pa.schema(fields)
-        batch = pa.RecordBatch.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
-        return Chunk(written, table.rows, batch, self._schema)
+        self._added_keys, self._inferred, self._schema = keys, inferred, schema
+        return Chunk(written, table.rows, batch, schema)
 
     def _named(self, table: Table, keys: list[str]) -> list[tuple[str, list[object]]]:
         """Output names with their values, in the output's order. A key that this batch lacks is all null."""

@@ -8,7 +8,7 @@
 | datetime, date, time          | ISO 8601                               | `datetime`, `date`, `time` |
 | timedelta                     | seconds                                | `duration`  |
 | Decimal                       | text                                   | `decimal`   |
-| list, tuple, set, dict        | array, object, each element likewise   | `nested` if an element is marked: `{"$base64": "…"}` |
+| list, tuple, set, dict        | array, object of such values           | `nested` if one is marked, `{"$base64": …}` |
 | anything else                 | its repr, at most 1,000 characters     | `repr`; cannot be read back |
 """
 

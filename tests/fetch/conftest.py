@@ -1,0 +1,21 @@
+"""Origins for the transport tests: one for each module, plain and over TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from penstock.perf.origin.process import OriginProcess
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[OriginProcess]:
+    with OriginProcess(hosts=2, answer_s_max=60) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tls_origin() -> Iterator[OriginProcess]:
+    with OriginProcess(is_tls=True) as running:
+        yield running
