@@ -18,11 +18,13 @@ from penstock.errors import ConfigError
 from penstock.fetch.callable import FetchFunction, FunctionTransport
 from penstock.fetch.transport import Transport
 from penstock.model import Ack, Failed, Failure, Item, Outcome, Response, Skipped, Written
+from penstock.sources.options import SourceOptions
 from penstock.sources.source import Source
 
 if TYPE_CHECKING:
     from penstock.engine.job import Job, JobResult
 
+_READ_AHEAD_ROWS = 64
 Urls: TypeAlias = Iterable[str | Mapping[str, Any] | Item] | AsyncIterable[str | Mapping[str, Any] | Item]
 
 
@@ -82,7 +84,7 @@ async def stream(
     from penstock.process.runner import make_runner
 
     job = build_job((), "", settings)
-    source = _source_of(urls)
+    source = await _source_of(urls, replace(job.source, batch_rows=_READ_AHEAD_ROWS))
     runner = make_runner(job.process)
     transport: Transport = FunctionTransport(fetch) if fetch is not None else _curl(job, source.columns)
     handover = _Handover(source.columns)
@@ -113,13 +115,18 @@ def _curl(job: Job, columns: tuple[str, ...]) -> Transport:
     return CurlTransport(job.fetch, refusal=job.addresses.refusal, columns=columns, connections_max=connections_max)
 
 
-def _source_of(urls: Urls) -> Source | AsyncSource:
+async def _source_of(urls: Urls, options: SourceOptions) -> Source | AsyncSource:
     from penstock.sources.async_iterables import AsyncIterableSource
     from penstock.sources.iterables import IterableSource
 
     if isinstance(urls, str | bytes):
         raise ConfigError(f"urls: expected an iterable of URLs, got one {type(urls).__name__}", hint="pass [url]")
-    return AsyncIterableSource(urls) if isinstance(urls, AsyncIterable) else IterableSource(urls)
+    if isinstance(urls, AsyncIterable):
+        source = AsyncIterableSource(urls, options=options)
+        await source.aopen()
+        return source
+    # A generator's first element is taken to see its columns: not on the loop, it may be slow.
+    return await asyncio.to_thread(IterableSource, urls, options=options)
 
 
 class _Handover:

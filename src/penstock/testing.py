@@ -78,6 +78,9 @@ class ListSource:
     def total(self) -> int:
         return len(self._rows)
 
+    def estimate_total(self) -> int:
+        return len(self._rows)
+
     def read(self, first_id: int = 0, position: str | None = None) -> Iterator[Batch]:
         for start in range(int(position or first_id), len(self._rows), self._batch_rows):
             rows = self._rows[start : start + self._batch_rows]

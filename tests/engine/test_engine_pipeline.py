@@ -390,3 +390,16 @@ def test_nothing_is_lost_or_repeated_whatever_happens(
     run_virtual(again.run(), timeout_s=36_000)
     assert sorted(sink.durable) == list(range(count))
     assert all(isinstance(outcome, Written | Failed | Skipped) for outcome in sink.durable.values())
+
+
+def test_deferred_items_back_off_too() -> None:
+    """A server that answers 429 to everything for 5 s: nothing is given up although the budget is soon empty."""
+
+    def script(item: Item) -> tuple[float, Response | Failure]:
+        is_over = asyncio.get_running_loop().time() > 1.5
+        return 0.01, answer(item) if is_over else Failure("http_429", "HTTP 429", http_status=429)
+
+    sink = MemorySink()
+    result, _ = run(ListSource(urls(300)), ScriptedTransport(script), sink, retry=RetryPolicy(attempts_max=6))
+    assert result.counters.deferred > 50
+    assert sink.counts["written"] >= 290

@@ -230,12 +230,13 @@ def test_deferred_items_come_back_when_they_are_called_for() -> None:
     item, _ = push_all(frontier, "ab")
     pop_all(frontier)
     frontier.release("a", 0.0)
-    frontier.defer(item)
+    frontier.defer(item, 5.0)
     assert (len(frontier), frontier.deferred_count, frontier.next_due_s()) == (1, 1, None)
     assert pop_all(frontier, 100.0) == ""
-    assert frontier.requeue_deferred() == 1
-    assert frontier.pop(100.0) is item
-    assert frontier.requeue_deferred() == 0
+    assert frontier.requeue_deferred(100.0) == 1
+    assert frontier.pop(104.9) is None
+    assert frontier.pop(105.0) is item
+    assert frontier.requeue_deferred(105.0) == 0
 
 
 def test_releasing_what_was_not_taken_is_a_bug() -> None:

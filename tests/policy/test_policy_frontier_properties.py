@@ -75,7 +75,7 @@ class FrontierMachine(RuleBasedStateMachine):
         self.next_id = 0
         self.queued: list[Item] = []
         self.delayed: list[tuple[float, Item]] = []
-        self.deferred: list[Item] = []
+        self.deferred: list[tuple[float, Item]] = []
         self.in_flight: list[Item] = []
         self.paused_until_s = dict.fromkeys(HOSTS, -math.inf)
         self.global_bucket = LeakyBucket(rate)
@@ -188,8 +188,9 @@ class FrontierMachine(RuleBasedStateMachine):
             self.delayed.append((due_s, item))
             self.frontier.delay(item, due_s)
         elif ending == "defer":
-            self.deferred.append(item)
-            self.frontier.defer(item)
+            delay_s = data.draw(durations_s)
+            self.deferred.append((delay_s, item))
+            self.frontier.defer(item, delay_s)
         if not is_released_first:
             self.frontier.release(item.host, self.now_s)
 
@@ -202,9 +203,9 @@ class FrontierMachine(RuleBasedStateMachine):
     @rule()
     def end_of_input(self) -> None:
         count = len(self.deferred)
-        self.queued += self.deferred
+        self.delayed += [(self.now_s + delay_s, item) for delay_s, item in self.deferred]
         self.deferred = []
-        assert self.frontier.requeue_deferred() == count
+        assert self.frontier.requeue_deferred(self.now_s) == count
 
     # --- what always holds ---
 

@@ -90,8 +90,11 @@ def test_one_attempt_means_no_retry() -> None:
 
 
 def test_an_empty_budget_defers_and_never_drops() -> None:
-    assert decide_now(RESET, item(), budget_allows=False) == Defer(None)
-    assert decide_now(answer(429, 7), item(), budget_allows=False) == Defer(7)
+    """With the delay that a retry would have had: what waits for the end must not come back in one burst."""
+    for failure in (RESET, answer(429, 7)):
+        retry = decide_now(failure, item())
+        assert isinstance(retry, Retry)
+        assert decide_now(failure, item(), budget_allows=False) == Defer(retry.delay_s, retry.pause_host_s)
 
 
 def test_a_final_failure_still_pauses_the_host_as_asked() -> None:
@@ -170,7 +173,7 @@ def test_any_failure_has_a_decision_within_bounds(
     may_go_on = is_retryable(policy, failure, of.method) and of.attempts < policy.attempts_max
     assert isinstance(decision, GiveUp) == (not may_go_on)
     assert isinstance(decision, Defer) == (may_go_on and not budget_allows)
-    if isinstance(decision, Retry):
+    if isinstance(decision, Retry | Defer):
         base_s = policy.base_throttled_s if is_throttled(failure) else policy.base_transient_s
         backoff_s = min(policy.backoff_max_s, base_s * 2.0 ** min(of.attempts - 1, 500))
         assert (pause_s or 0) <= decision.delay_s <= (pause_s or 0) + backoff_s

@@ -137,7 +137,12 @@ def environment(response: Response) -> dict[str, object]:
         text=True,
         check=True,
     )
-    return {"cwd": os.getcwd(), "child_hears_sigterm": child.stdout.strip(), "stdin": sys.stdin.read()}
+    return {
+        "cwd": os.getcwd(),
+        "child_hears_sigterm": child.stdout.strip(),
+        "stdin": sys.stdin.read(),
+        "is_loading": "PENSTOCK_WORKER_IS_LOADING" in os.environ,
+    }
 
 
 def compute(response: Response) -> dict[str, object]:

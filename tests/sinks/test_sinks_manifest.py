@@ -50,7 +50,7 @@ def test_another_format_version_is_refused() -> None:
 
     body = MANIFEST.to_json().rpartition(',"check"')[0].replace('"format":1', '"format":2')
     with pytest.raises(ValueError, match="expected format 1, got 2"):
-        parse_manifest(f'{body},"check":"{xxhash.xxh3_64_hexdigest(body)}"}}')
+        parse_manifest(f'{body},"check":"{xxhash.xxh3_64_hexdigest(body.encode())}"}}')
 
 
 def test_a_manifest_is_plain_json() -> None:

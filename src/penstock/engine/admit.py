@@ -6,7 +6,8 @@ The only door into a run. The rule: one credit for each row that passes it, take
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -70,10 +71,11 @@ class Admission:
     async def run(self) -> None:
         state = self._state
         try:
-            async for batch in self._batches():
-                await self._admit(batch)
-                if state.is_draining:
-                    break
+            async with aclosing(self._batches()) as batches:
+                async for batch in batches:
+                    await self._admit(batch)
+                    if state.is_draining:
+                        break
         except SourceError as error:
             self.error = error  # what was admitted is finished and committed; the run then ends with this error
         finally:
@@ -111,16 +113,34 @@ class Admission:
             finally:
                 self._waiter = None
 
-    async def _batches(self) -> AsyncIterator[Batch]:
+    async def _batches(self) -> AsyncGenerator[Batch, None]:
         first_id, position = self._resume.first_id, self._resume.position
         if not hasattr(self._source, "read"):
-            async for batch in self._source.aread(first_id, position):
-                yield batch
+            batches = self._source.aread(first_id, position)
+            try:
+                async for batch in batches:
+                    yield batch
+            finally:
+                await _aclose(batches)
             return
         iterator = self._source.read(first_id, position)
-        while found := await self._reader.call(_next, iterator):
-            yield found[0]
+        try:
+            while found := await self._reader.call(_next, iterator):
+                yield found[0]
+        finally:
+            # In the reader's thread, after a read that may still go on there: it closes the file.
+            self._reader.post(getattr(iterator, "close", _nothing))
+
+
+async def _aclose(batches: AsyncIterator[Batch]) -> None:
+    aclose = getattr(batches, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 def _next(iterator: Iterator[Batch]) -> list[Batch]:
     return [batch for batch in (next(iterator, None),) if batch is not None]
+
+
+def _nothing() -> None:
+    pass

@@ -118,7 +118,7 @@ class Attempts:
                 self._dispatcher.wake()
             case Defer():
                 state.counters.deferred += 1
-                state.frontier.defer(item)
+                state.frontier.defer(item, decision.delay_s)
                 state.settle()
             case GiveUp():
                 self._failed(item, failure)

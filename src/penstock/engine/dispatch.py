@@ -49,6 +49,10 @@ class Dispatcher:
     def is_closed(self) -> bool:
         return self._is_closed
 
+    def now_s(self) -> float:
+        """The clock that the frontier's times are in."""
+        return self._loop.time()
+
     def take(self) -> Item | None:
         """An item that may start now, or None. A worker calls this first, and `wait` only after None."""
         if self._is_closed:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from penstock.errors import LedgerError, SinkError
 from penstock.sinks.disk import Durability
-from penstock.sinks.manifest import Manifest, parse_manifest
+from penstock.sinks.manifest import STREAM_FOLDERS, Manifest, Stream, parse_manifest
 
 Checkpoint: TypeAlias = tuple[int, str]
 _VERSION = 1
@@ -75,10 +75,11 @@ class Ledger:
             raise LedgerDamagedError(f"{path}: {error}") from error
         return cls(connection)
 
-    def shards(self) -> list[Manifest]:
-        """Every committed shard, oldest first in its stream. Raises LedgerDamagedError on a row that was altered."""
+    def shards(self, stream: Stream | None = None) -> list[Manifest]:
+        """Every committed shard, of one stream if given, oldest first. Raises LedgerDamagedError on an altered row."""
+        name = "*" if stream is None else f"{STREAM_FOLDERS[stream]}*"
         try:
-            rows = self._connection.execute("SELECT manifest FROM shard").fetchall()
+            rows = self._connection.execute("SELECT manifest FROM shard WHERE name GLOB ?", (name,)).fetchall()
             return sorted((parse_manifest(text) for (text,) in rows), key=lambda shard: (shard.stream, shard.order))
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise LedgerDamagedError(f"ledger: a row of `shard` is not a manifest: {error}") from error

@@ -50,9 +50,9 @@ class EngineOptions:
     """Limits of a run. `concurrency` attempts at once in all, `concurrency_per_host` on one host.
 
     `items_max` and `bytes_max` are the credits (see `credits`): items between admission and durable, bytes of bodies
-    in memory. `batch_items` and `batch_bytes` bound what the sink encodes at once,
-    which it is given when that many are there, or `wake_items`. `shard_seconds_max` is how old
-    uncommitted results may get. `drain_s` is the grace for what is in flight when the run is told to stop.
+    in memory. The sink is given results when there are `wake_items` (default `batch_items`) or `batch_bytes`, at most
+    that many at once. `shard_seconds_max` is how old results may get before they are committed. `drain_s` is the grace
+    for what is in flight when the run is told to stop.
     """
 
     concurrency: int = 64
@@ -72,8 +72,11 @@ class EngineOptions:
 
 @dataclass(slots=True)
 class RunResult:
-    """How a run ended. `state`: "complete", everything has an outcome; "interrupted", told to stop, resumable;
-    "stopped", `error` says why (input unreadable, output unwritable), resumable."""
+    """How a run ended.
+
+    `state`: "complete", everything has an outcome; "interrupted", told to stop, resumable; "stopped", `error` says why
+    (input unreadable, output unwritable), resumable.
+    """
 
     state: Literal["complete", "interrupted", "stopped"]
     counters: Counters

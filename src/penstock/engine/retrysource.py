@@ -37,6 +37,9 @@ class DeadLetterSource:
         self.columns, self.schema = load_input(run_dir)
         self.total = len(self._snapshot.accounts.failed(kinds))
 
+    def estimate_total(self) -> int:
+        return self.total
+
     def read(self, first_id: int = 0, position: str | None = None) -> Iterator[Batch]:
         """Every dead letter once, oldest file first."""
         letters = self._snapshot.dead_letters(self._kinds)

@@ -42,7 +42,7 @@ class RunState:
         deferred = self.frontier.deferred_count
         if self.unfinished == deferred and deferred and (self.input_ended or not self.credits.may_admit()):
             # Only deferred items are left, or they hold all the credits: they go on now.
-            self.frontier.requeue_deferred()
+            self.frontier.requeue_deferred(self.dispatcher.now_s())
             self.dispatcher.wake()
         elif self.input_ended and self.unfinished == 0:
             self.dispatcher.close()

@@ -25,7 +25,7 @@ from penstock.errors import Bug, ConfigError, SinkError
 from penstock.model import Ack, Failed, Failure, FailureKind, Outcome, Skipped, Written
 from penstock.sinks.disk import Disk, has_links
 from penstock.sinks.ids import bitmap_of, first_gap
-from penstock.sinks.manifest import STREAMS, Manifest, Stream
+from penstock.sinks.manifest import STREAM_FOLDERS, STREAMS, Manifest, Stream
 from penstock.sinks.shard import COMMIT_STEPS, Places, commit_shard
 from penstock.sinks.streams import DataStream, FailedStream, ShardStream, SkippedStream
 
@@ -70,9 +70,7 @@ class Store:
         self._accounts: Accounts = recovered.accounts
         self._taken: BitMap64 = self._accounts.done(hooks.retry_kinds)
         self._next_number = _next_numbers(recovered.shards)
-        # Of dead-letter files only: the others are in the bitmaps, and memory must not grow with their number.
-        self._letter_shards = [shard for shard in recovered.shards if shard.stream == "failed"]
-        recovered.shards.clear()
+        recovered.shards.clear()  # the bitmaps say it all; memory must not grow with the number of shards
         self._opened_s: float | None = None
         self._ack = Ack()
         self._broken: SinkError | None = None
@@ -208,7 +206,7 @@ class Store:
 
         Raises LedgerError when a file has been altered.
         """
-        return read_letters(self.run_dir, live_letters(self._letter_shards, self._accounts, kinds))
+        return read_letters(self.run_dir, live_letters(self._ledger.shards("failed"), self._accounts, kinds))
 
     def compact_failed(self) -> int:
         """Rewrite dead-letter files that name an item which has since ended otherwise; returns how many letters went.
@@ -217,7 +215,7 @@ class Store:
         """
         if self.has_open_rows:
             raise Bug("compact_failed: expected everything to be committed")
-        letters = live_letters(self._letter_shards, self._accounts)
+        letters = live_letters(self._ledger.shards("failed"), self._accounts)
         stale = [(shard, live) for shard, live in letters if len(live) < shard.items]
         with self._guarded():
             for part in stale:
@@ -249,7 +247,7 @@ class Store:
         draft = replace(
             draft,
             number=number,
-            name=f"{stream.folder}{number:05d}.{stream.suffix}",
+            name=f"{STREAM_FOLDERS[stream.stream]}{number:05d}.{stream.suffix}",
             epoch=self.recovered.epoch,
             created=_now(),
         )
@@ -273,8 +271,6 @@ class Store:
         stream.done()
         self._accounts.add(shard)
         self._taken.run_optimize()
-        if shard.stream == "failed":
-            self._letter_shards.append(shard)
         if not self.has_open_rows:
             self._opened_s = None
 
@@ -293,7 +289,6 @@ class Store:
         self._ledger.forget([shard.name for shard in shards], keep_checkpoint=True)
         self._hooks.on_step("compact.forgotten")
         for shard in shards:
-            self._letter_shards.remove(shard)
             self._disk.unlink(self.run_dir.root / shard.name)
             self._hooks.on_step("compact.shard_unlinked")
             self._disk.unlink(self.run_dir.manifests_dir / shard.file_name)

@@ -20,6 +20,10 @@ class Caller(Protocol):
 
     def call(self, function: Callable[..., T], *args: Any) -> Awaitable[T]: ...
 
+    def post(self, function: Callable[[], None]) -> None:
+        """Run it after the calls before it; nobody waits for it."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -56,6 +60,10 @@ class DaemonThread:
         self._calls.put(run)
         return await done
 
+    def post(self, function: Callable[[], None]) -> None:
+        """Run `function` after the calls already given. What it raises is lost: it must not raise."""
+        self._calls.put(function)
+
     def close(self) -> None:
         """Let the thread end after the calls already given. Does not wait for it."""
         self._calls.put(None)
@@ -75,6 +83,9 @@ class InlineCaller:
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         return function(*args)
+
+    def post(self, function: Callable[[], None]) -> None:
+        function()
 
     def close(self) -> None:
         """Nothing to release."""

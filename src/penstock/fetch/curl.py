@@ -165,7 +165,7 @@ class CurlTransport:
             if reason is not None:
                 handle.refused = reason
                 return pycurl.SOCKET_BAD
-            return socket.socket(address.family, address.socktype, address.protocol)
+            return _BorrowedSocket(socket.socket(address.family, address.socktype, address.protocol))
 
         return open_socket
 
@@ -286,6 +286,22 @@ class CurlTransport:
         except (OSError, ValueError):
             return False
         return True  # it answers now
+
+
+class _BorrowedSocket:
+    """A socket for as long as pycurl looks at it: it duplicates the descriptor and drops the object, which would warn
+    that nobody closed it."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def __del__(self) -> None:
+        self._socket.close()
 
 
 def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:

@@ -177,15 +177,12 @@ def _say_proof(proof: Proof, say: Callable[[str], None]) -> None:
     say("[5/5] the output against the origin's own log")
     say(f"      pages asked for        {proof.pages:>8,}")
     say(f"      written exactly once   {proof.written:>8,}")
-    say(
-        f"      dead letters           {proof.dead_letters:>8,}   (404 and 500 for ever: the scenario's permanent faults)"
-    )
+    say(f"      dead letters           {proof.dead_letters:>8,}   (never served in full, in any attempt)")
     say(f"      lost                   {proof.lost:>8,}")
     say(f"      duplicated             {proof.duplicated:>8,}")
     say(f"      wrong or never served  {proof.wrong:>8,}")
-    say(
-        f"      requests in the log    {proof.requests:>8,}   ({proof.requests_repeated:,} retries, and work repeated after the SIGKILL)"
-    )
+    repeated = f"{proof.requests_repeated:,} retries, and work repeated after the SIGKILL"
+    say(f"      requests in the log    {proof.requests:>8,}   ({repeated})")
     say("      exactly once: holds" if proof.holds else "      exactly once: DOES NOT HOLD")
 
 

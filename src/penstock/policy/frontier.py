@@ -93,7 +93,7 @@ class Frontier:
         self._timers: list[tuple[float, int, _Host, Item | None]] = []
         self._timer_count = 0
         self._idle: dict[str, _Host] = {}  # hosts with no item anywhere, in the order in which they fell idle
-        self._deferred: list[Item] = []
+        self._deferred: list[tuple[Item, float]] = []
         self._queued = 0
         self._delayed = 0
         self._in_flight = 0
@@ -180,15 +180,15 @@ class Frontier:
             self._idle[host_name] = host
         host.paused_until_s = max(host.paused_until_s, until_s)
 
-    def defer(self, item: Item) -> None:
-        """Keep an item aside until `requeue_deferred`."""
-        self._deferred.append(item)
+    def defer(self, item: Item, delay_s: float) -> None:
+        """Keep an item aside until `requeue_deferred`, and from then on for `delay_s` more."""
+        self._deferred.append((item, delay_s))
 
-    def requeue_deferred(self) -> int:
-        """When nothing else is left: queue what was deferred. Returns how many there were."""
+    def requeue_deferred(self, now_s: float) -> int:
+        """When nothing else is left: delay what was deferred, each by its own. Returns how many there were."""
         deferred, self._deferred = self._deferred, []
-        for item in deferred:
-            self.push(item)
+        for item, delay_s in deferred:
+            self.delay(item, now_s + delay_s)
         return len(deferred)
 
     def next_due_s(self) -> float | None:

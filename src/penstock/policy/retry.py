@@ -90,8 +90,9 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """The retry budget is empty: keep the item for the end of the run. Pause its host as for `Retry`."""
+    """The retry budget is empty: keep the item until nothing else is left, and `delay_s` longer. Else as `Retry`."""
 
+    delay_s: float
     pause_host_s: float | None = None
 
 
@@ -116,12 +117,11 @@ def decide(policy: RetryPolicy, failure: Failure, item: Item, *, budget_allows: 
     pause_host_s = _pause_s(policy, failure)
     if not is_retryable(policy, failure, item.method) or item.attempts >= policy.attempts_max:
         return GiveUp(pause_host_s)
-    if not budget_allows:
-        return Defer(pause_host_s)
     base_s = policy.base_throttled_s if is_throttled(failure) else policy.base_transient_s
     # ldexp overflows beyond 2^1023; 2^64 is far over any cap.
     backoff_s = min(policy.backoff_max_s, math.ldexp(base_s, min(64, max(0, item.attempts - 1))))
-    return Retry((pause_host_s or 0.0) + rng.uniform(0.0, backoff_s), pause_host_s)
+    delay_s = (pause_host_s or 0.0) + rng.uniform(0.0, backoff_s)
+    return Retry(delay_s, pause_host_s) if budget_allows else Defer(delay_s, pause_host_s)
 
 
 def is_retryable(policy: RetryPolicy, failure: Failure, method: str) -> bool:

@@ -26,7 +26,7 @@ def bitmap_of(ids: Iterable[int]) -> BitMap64:
 
 def bitmap_of_ranges(*many: Sequence[Sequence[int]]) -> BitMap64:
     """The union of several range lists. Cost grows with the number of ranges, not of ids."""
-    # Short ranges are spelt out and taken in one call: a call each is what opening a large output would spend its time on.
+    # Short ranges are spelt out and taken in one call: a call each would make opening a large output slow.
     short = [ids for ranges in many for ids in ranges if ids[1] - ids[0] < _SHORT]
     bitmap = bitmap_of(chain.from_iterable([range(first, last + 1) for first, last in short]))
     for ranges in many:

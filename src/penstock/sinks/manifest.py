@@ -28,12 +28,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from dataclasses import fields as fields_of
+from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 from penstock.sinks.ids import Ranges
 
 Stream: TypeAlias = Literal["data", "failed", "skipped"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
+# Where each stream's shards lie; ends in `/` unless it is the output folder itself.
+STREAM_FOLDERS: Mapping[Stream, str] = MappingProxyType(
+    {"data": "", "failed": "failed/", "skipped": "_penstock/skipped/"}
+)
 FORMAT_VERSION = 1
 
 

@@ -1,4 +1,4 @@
-"""What a sink is: it takes outcomes and says, later, which of them are durable. Blocking; one writer thread calls it."""
+"""What a sink is: it takes outcomes and says, later, which of them are durable. One writer thread calls it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ class DataStream:
     """At most one open data shard, with one schema."""
 
     stream: Stream = "data"
-    folder = ""
 
     def __init__(self, disk: Disk, new_temp: NewTemp, data_format: DataFormat) -> None:
         self._disk = disk
@@ -99,7 +98,6 @@ class FailedStream:
     """At most one open file of dead letters."""
 
     stream: Stream = "failed"
-    folder = "failed/"
     suffix = "jsonl"
 
     def __init__(self, disk: Disk, new_temp: NewTemp, columns: Sequence[str]) -> None:
@@ -154,7 +152,6 @@ class SkippedStream:
     """Ids only; the file is written when it is committed."""
 
     stream: Stream = "skipped"
-    folder = "_penstock/skipped/"
     suffix = "json"
 
     def __init__(self, disk: Disk, new_temp: NewTemp) -> None:

@@ -32,6 +32,10 @@ class Source(Protocol):
         """How many rows there are, where that is known without reading them all; else None."""
         ...
 
+    def estimate_total(self) -> int | None:
+        """About how many rows there are, cheaply; None when nobody can say."""
+        ...
+
     @property
     def fingerprint(self) -> str:
         """Changes when the input changes: a resume on another input is refused. Empty when unknowable (stdin)."""
