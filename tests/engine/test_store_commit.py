@@ -310,3 +310,15 @@ def test_the_streams_share_nothing_but_the_ledger(tmp_path: Path) -> None:
         counts.skipped,
     )
     assert counts.failed_kinds == {"dns": counts.failed}
+
+
+def test_what_this_run_committed_is_told_apart_from_earlier_runs(tmp_path: Path) -> None:
+    for expected in (2, 1):
+        store = open_store(tmp_path, rows_max=100)
+        for i in range(expected):
+            store.write([written(expected * 10 + i), failed(expected * 100 + i)])
+            store.commit()
+        shards, size_bytes = store.committed_here()
+        assert shards == expected
+        assert size_bytes > 0
+        store.close()

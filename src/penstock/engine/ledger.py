@@ -44,6 +44,7 @@ class Ledger:
         try:
             # WAL + FULL syncs at every commit (sqlite.org/pragma.html#pragma_synchronous); OFF leaves it to the kernel.
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's cache; nothing elsewhere
             connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'OFF'}")
             _check_health(connection, path)
             connection.execute("BEGIN IMMEDIATE")
@@ -80,7 +81,11 @@ class Ledger:
         name = "*" if stream is None else f"{STREAM_FOLDERS[stream]}*"
         try:
             rows = self._connection.execute("SELECT manifest FROM shard WHERE name GLOB ?", (name,)).fetchall()
-            return sorted((parse_manifest(text) for (text,) in rows), key=lambda shard: (shard.stream, shard.order))
+            shards = [parse_manifest(text) for (text,) in rows]
+            return sorted(
+                (shard for shard in shards if stream in (None, shard.stream)),
+                key=lambda shard: (shard.stream, shard.order),
+            )
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise LedgerDamagedError(f"ledger: a row of `shard` is not a manifest: {error}") from error
 

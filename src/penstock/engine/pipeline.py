@@ -87,12 +87,27 @@ class RunResult:
     error: PenstockError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a run is assembled from."""
+
+    dispatcher: Dispatcher
+    admission: Admission
+    writer: Writer
+    attempts: Attempts
+
+    def stop(self) -> None:
+        """Begin to drain: nothing new starts, nothing more is read."""
+        self.dispatcher.close()
+        self.admission.credits_freed()
+
+
 class Pipeline:
     """A run waiting to happen: your source, fetch, process and sink, joined by the engine. Use once.
 
-    `transport` is any object with the two methods of `fetch.transport.Transport`. `on_round(now_s)`, if given, is called four
-    times a second and must be quick; `snapshot()` tells it what goes on. `writer_caller` and `reader_caller` run the blocking sides;
-    by default each has a daemon thread of its own.
+    `transport` is any `fetch.transport.Transport`. `on_round(now_s)`, if given, is called four times a second and must
+    be quick; `snapshot()` tells it what goes on. `writer_caller` and `reader_caller` run the blocking sides; by
+    default each has a daemon thread of its own.
     """
 
     def __init__(
@@ -163,10 +178,28 @@ class Pipeline:
         """
         loop = asyncio.get_running_loop()
         self._now_s = loop.time
-        started_s = self._started_s = loop.time()
-        state, options = self._state, self._options
+        self._started_s = loop.time()
         reader = self._reader or DaemonThread("penstock-reader")
         writer_caller = self._writer_caller or DaemonThread("penstock-writer")
+        parts = self._assemble(loop, reader, writer_caller)
+        drain = self._drain = Drain(
+            self._state, grace_s=self._options.drain_s, on_drain=parts.stop, cancel=self._cancel_workers
+        )
+        if handle_signals:
+            drain.watch_signals()
+        error: PenstockError | None = None
+        try:
+            await self._run_tasks(parts)
+        except* PenstockError as group_error:
+            error = _only(group_error)
+        finally:
+            drain.close()
+            reader.close()
+            writer_caller.close()
+        return self._result(loop.time() - self._started_s, error or parts.admission.error)
+
+    def _assemble(self, loop: asyncio.AbstractEventLoop, reader: Caller, writer_caller: Caller) -> _Parts:
+        state, options = self._state, self._options
         dispatcher = state.dispatcher = Dispatcher(
             state.frontier,
             state.credits,
@@ -193,38 +226,28 @@ class Pipeline:
         )
         attempts.is_lagging = lambda: self._lag.is_late
         state.on_starved = _starvation(state, admission, dispatcher, writer)
-        drain = self._drain = Drain(
-            state, grace_s=options.drain_s, on_drain=lambda: _stop(dispatcher, admission), cancel=self._cancel_workers
-        )
-        if handle_signals:
-            drain.watch_signals()
+        return _Parts(dispatcher, admission, writer, attempts)
+
+    async def _run_tasks(self, parts: _Parts) -> None:
+        """The tasks of the run, and the order in which they end: workers, then admission, channel, writer, pulse."""
 
         def rounds(now_s: float) -> None:
-            writer.tick(now_s)
+            parts.writer.tick(now_s)
             if self._on_round is not None:
                 self._on_round(now_s)
 
-        error: PenstockError | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                pulse = group.create_task(beat(self._lag, rounds=rounds, sweep=self._transport.sweep))
-                writing = group.create_task(writer.run())
-                admitting = group.create_task(admission.run())
-                self._workers += [group.create_task(attempts.work()) for _ in range(options.concurrency)]
-                await asyncio.wait(self._workers)
-                admitting.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await admitting
-                state.outcomes.close()
-                await writing
-                pulse.cancel()
-        except* PenstockError as group_error:
-            error = _only(group_error)
-        finally:
-            drain.close()
-            reader.close()
-            writer_caller.close()
-        return self._result(loop.time() - started_s, error or admission.error)
+        async with asyncio.TaskGroup() as group:
+            pulse = group.create_task(beat(self._lag, rounds=rounds, sweep=self._transport.sweep))
+            writing = group.create_task(parts.writer.run())
+            admitting = group.create_task(parts.admission.run())
+            self._workers += [group.create_task(parts.attempts.work()) for _ in range(self._options.concurrency)]
+            await asyncio.wait(self._workers)
+            admitting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await admitting
+            self._state.outcomes.close()
+            await writing
+            pulse.cancel()
 
     def _result(self, elapsed_s: float, error: PenstockError | None) -> RunResult:
         drain = self._drain
@@ -297,11 +320,6 @@ def _starvation(state: RunState, admission: Admission, dispatcher: Dispatcher, w
             state.settle()
 
     return on_starved
-
-
-def _stop(dispatcher: Dispatcher, admission: Admission) -> None:
-    dispatcher.close()
-    admission.credits_freed()
 
 
 def _only(group: ExceptionGroup[PenstockError]) -> PenstockError:

@@ -73,6 +73,7 @@ class Store:
         recovered.shards.clear()  # the bitmaps say it all; memory must not grow with the number of shards
         self._opened_s: float | None = None
         self._ack = Ack()
+        self._shards_here = self._bytes_here = 0
         self._broken: SinkError | None = None
         self._is_closed = False
         counts = self._accounts.counts()
@@ -184,8 +185,7 @@ class Store:
 
     def committed_here(self) -> tuple[int, int]:
         """Data shards, and bytes of all shards, that this store has committed itself."""
-        own = [shard for shard in self.recovered.shards if shard.epoch == self.recovered.epoch]
-        return sum(shard.stream == "data" for shard in own), sum(shard.bytes for shard in own)
+        return self._shards_here, self._bytes_here
 
     @property
     def accounts(self) -> Accounts:
@@ -269,6 +269,8 @@ class Store:
             case "skipped":
                 self._ack.skipped += shard.items
         stream.done()
+        self._shards_here += shard.stream == "data"
+        self._bytes_here += shard.bytes
         self._accounts.add(shard)
         self._taken.run_optimize()
         if not self.has_open_rows:

@@ -19,7 +19,7 @@ _KIND_OF_CODE: dict[int, FailureKind] = {
     8: "protocol",  # WEIRD_SERVER_REPLY
     16: "reset",  # HTTP2 framing layer
     18: "truncated",  # PARTIAL_FILE
-    23: "decode",  # WRITE_ERROR while decoding (our own size limit is recognised before)
+    23: "decode",  # WRITE_ERROR (our own size limit and decoders are recognised before)
     28: "timeout_total",
     35: "tls",
     47: "redirects",
@@ -39,18 +39,17 @@ _UNSENT_CODES = frozenset({3, 5, 6, 7, 35, 60, 77, 96})
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]*@")
 
 
-def failure_of_error(code: int, message: str, *, has_sent: bool) -> Failure:
-    """The failure for a CURLcode. `has_sent`: some byte of the request has left, so connection and TLS were up."""
+def failure_of_error(code: int, message: str, *, has_sent: bool, is_proxied: bool = False) -> Failure:
+    """The failure for a CURLcode. `has_sent`: some byte of the request has left, so connection and TLS were up.
+    `is_proxied`: the connection was to a proxy."""
     kind = _KIND_OF_CODE.get(code, "protocol")
     if code == 28:
         if not has_sent:
             kind = "timeout_connect"
-        elif "too slow" in message or "Less than" in message:
-            kind = "timeout_speed"
     elif code == 1 and "HTTP/0.9" not in message:
         kind = "redirects"  # the item's own scheme was checked before: only a redirect can lead elsewhere
-    elif code == 56 and "CONNECT" in message:
-        kind = "proxy"
+    elif is_proxied and (code == 7 or (code == 56 and "CONNECT" in message)):
+        kind = "proxy"  # 7 is also what libcurl makes of a tunnel that was refused
     is_unsent = not has_sent and (code in _UNSENT_CODES or kind == "timeout_connect")
     return Failure(kind, redact(f"{message} (libcurl error {code})"), is_unsent=is_unsent)
 

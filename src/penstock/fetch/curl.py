@@ -272,7 +272,7 @@ class CurlTransport:
             case "timeout_speed":
                 limit = options.speed_limit_bytes_per_s
                 return Failure("timeout_speed", f"under {limit:,} bytes/s for {options.speed_time_s} s")
-        failure = failure_of_error(code, message, has_sent=has_sent)
+        failure = failure_of_error(code, message, has_sent=has_sent, is_proxied=bool(info(pycurl.USED_PROXY)))
         if failure.kind == "dns" and await self._is_dns_temporary(info(pycurl.EFFECTIVE_URL)):
             failure.kind = "dns_temporary"
         return failure

@@ -6,7 +6,6 @@ It decides nothing. Rule: everything that must survive a crash goes through here
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import Literal, TypeAlias
 
 Durability: TypeAlias = Literal["power", "process"]
 
+_NO_FULL_SYNC = {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL}
 
 
@@ -42,8 +42,12 @@ class Disk:
             # fsync on macOS stops at the drive's cache; F_FULLFSYNC does not (man 2 fsync). Not every volume has it.
             import fcntl
 
-            with contextlib.suppress(OSError):
+            try:
                 fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            except OSError as error:
+                if error.errno not in _NO_FULL_SYNC:
+                    raise
+            else:
                 return
         os.fsync(descriptor)
 
