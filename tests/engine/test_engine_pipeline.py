@@ -16,6 +16,7 @@ from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
 from penstock.engine.threads import InlineCaller
 from penstock.errors import SinkError, SourceError
 from penstock.model import BadRow, Failed, Failure, Item, Response, Skipped, Written
+from penstock.policy.concurrency import Sample
 from penstock.policy.rate import Rate
 from penstock.policy.retry import RetryPolicy
 from penstock.testing import ListSource, MemorySink, ScriptedTransport, answer, run_virtual
@@ -403,3 +404,31 @@ def test_deferred_items_back_off_too() -> None:
     result, _ = run(ListSource(urls(300)), ScriptedTransport(script), sink, retry=RetryPolicy(attempts_max=6))
     assert result.counters.deferred > 50
     assert sink.counts["written"] >= 290
+
+
+def test_a_limiter_of_your_own_is_obeyed_and_hears_of_every_attempt() -> None:
+    class Learning:
+        def __init__(self) -> None:
+            self.samples: list[tuple[float | None, str | None]] = []
+
+        def limit(self) -> int:
+            return 3 if len(self.samples) < 50 else 6
+
+        def observe(self, sample: Sample, now_s: float) -> None:
+            self.samples.append((sample.ttfb_s, sample.failure_kind))
+
+    def script(item: Item) -> tuple[float, Response | Failure]:
+        if item.id % 10 == 0:
+            return 0.1, Failure("http_4xx", "HTTP 404", http_status=404)
+        return 0.1, answer(item, ttfb_s=0.05)
+
+    limiter, transport = Learning(), ScriptedTransport(script)
+    job = Pipeline(
+        ListSource(urls(200)), transport, MemorySink(),
+        global_limiter=limiter, reader_caller=InlineCaller(), writer_caller=InlineCaller(),
+    )  # fmt: skip
+    run_virtual(job.run())
+    assert len(limiter.samples) == 200
+    assert limiter.samples.count((None, "http_4xx")) == 20
+    assert limiter.samples.count((0.05, None)) == 180
+    assert transport.in_flight_max == 6

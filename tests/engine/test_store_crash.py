@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_kit import KillAt, Killed, MortalDisk, assert_each_once, finish, mixed, open_store
+from store_kit import KillAt, Killed, MortalDisk, assert_each_once, failed, finish, mixed, open_store, written
 
 from penstock.engine.rundir import RunDir
 from penstock.engine.verify import verify
@@ -83,6 +84,44 @@ def test_any_number_of_deaths_at_any_steps_conserves_every_id(
 
 def _refuse(source: Path, target: Path) -> None:
     raise PermissionError(1, "Operation not permitted")
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(deaths=st.lists(st.tuples(st.booleans(), st.integers(1, 70)), max_size=6))
+def test_deaths_in_runs_and_retries_in_any_order_conserve_every_id(
+    tmp_path_factory: pytest.TempPathFactory, deaths: list[tuple[bool, int]]
+) -> None:
+    """In a retry every second item succeeds; at the end all do, and no dead letter is left."""
+    out = tmp_path_factory.mktemp("out")
+    for is_retry, count in deaths:
+        disk = MortalDisk()
+        if is_retry:
+            retry_until_killed(out, KillAt(disk, count=count), disk, lambda i: i % 2 == 0)
+        else:
+            run_until_killed(out, KillAt(disk, count=count), disk, IDS)
+    finish(out, IDS)
+    disk = MortalDisk()
+    retry_until_killed(out, KillAt(disk), disk, lambda i: True)
+    assert_each_once(out, IDS)
+    report = verify(RunDir(out))
+    assert report.is_ok
+    assert report.counts.failed == 0
+
+
+def retry_until_killed(out: Path, kill_at: KillAt, disk: MortalDisk, succeeds: Callable[[int], bool]) -> None:
+    store = None
+    try:
+        store = open_store(out, kill_at, disk=disk, retry_kinds=["dns"], rows_max=3)
+        for letter in store.dead_letters(["dns"]):
+            i = letter.item.id
+            store.write([written(i) if succeeds(i) else failed(i)])
+        store.commit()
+        store.compact_failed()
+    except Killed:
+        pass
+    finally:
+        if store is not None:
+            store.close()
 
 
 SCRIPT = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from power_loss import RecordingDisk, lay_out
-from store_kit import finish, ids_in_files, mixed, open_store
+from store_kit import failed, finish, ids_in_files, mixed, open_store, written
 
 from penstock.engine.rundir import RunDir
 from penstock.engine.verify import verify
@@ -16,7 +16,9 @@ from penstock.errors import PenstockError
 IDS = range(24)
 
 
-def record_a_run(out: Path, skips: frozenset[str] = frozenset(), *, has_links: bool = True) -> RecordingDisk:
+def record_a_run(
+    out: Path, skips: frozenset[str] = frozenset(), *, has_links: bool = True, has_retry: bool = False
+) -> RecordingDisk:
     disk = RecordingDisk(out, skips, has_links=has_links)
     store = open_store(out, disk=disk, durability="power", rows_max=8)
     for start in range(0, 24, 6):
@@ -26,6 +28,13 @@ def record_a_run(out: Path, skips: frozenset[str] = frozenset(), *, has_links: b
     disk.acknowledged |= set(store.commit().ids)
     disk.remember()
     store.close()
+    if has_retry:
+        store = open_store(out, disk=disk, durability="power", rows_max=8, retry_kinds=["dns"])
+        store.write([written(i) if i % 2 else failed(i) for i in IDS if i not in store.resume.done])
+        store.commit()
+        store.compact_failed()
+        disk.remember()
+        store.close()
     return disk
 
 
@@ -41,6 +50,9 @@ def faults_after_a_power_cut(folder: Path, acknowledged: frozenset[int]) -> list
     if acknowledged - done:
         faults.append(f"acknowledged and lost: {sorted(acknowledged - done)}")
     finish(folder, IDS, rows_max=8)
+    store = open_store(folder)
+    store.compact_failed()
+    store.close()
     found = ids_in_files(folder)
     total = found["data"] + found["failed"] + found["skipped"]
     if sorted(total.elements()) != list(IDS):
@@ -73,6 +85,17 @@ def test_no_power_cut_loses_or_repeats_anything(tmp_path: Path, has_links: bool)
     tried, faults = cut_everywhere(disk, out, tmp_path / "cuts", samples=1)
     assert faults == []
     assert tried > 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_power_cut_during_a_retry_loses_or_repeats_anything(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    disk = record_a_run(out, has_retry=True)
+    disk.moments = disk.moments[-90:]  # the retry and its compaction
+    tried, faults = cut_everywhere(disk, out, tmp_path / "cuts", samples=1)
+    assert faults == []
+    assert tried > 50
 
 
 @pytest.mark.slow

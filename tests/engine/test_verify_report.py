@@ -87,6 +87,17 @@ def test_a_run_that_says_it_is_complete_may_miss_nothing(tmp_path: Path) -> None
     assert run_dir.read_run()["state"] == "incomplete"
 
 
+def test_a_total_below_an_id_that_exists_is_no_claim_about_the_whole_input(tmp_path: Path) -> None:
+    """A retry of an interrupted run ends complete, and has seen its dead letters only."""
+    store = open_store(tmp_path)
+    store.write([written(i) for i in (0, 1, 5)])
+    store.commit()
+    store.close()
+    RunDir(tmp_path).write_run({"state": "complete", "items_total": 3})
+    report = verify(RunDir(tmp_path))
+    assert (report.admitted, report.pending, report.is_ok) == (6, 3, True)
+
+
 @pytest.mark.parametrize("position", [4, 0.5, -4])
 def test_one_flipped_byte_anywhere_is_found_and_repaired(out: Path, position: float) -> None:
     path = sorted(out.glob("*.parquet"))[1]

@@ -141,6 +141,7 @@ class Pipeline:
         self._writer_caller = writer_caller
         self._lag = LoopLag()
         per_host = FixedLimiter(options.concurrency_per_host)
+        self._is_adaptive = limiter_of is not None or global_limiter is not None
         self._state = RunState(
             frontier=Frontier(
                 limiter_of=limiter_of or (lambda _host: per_host),
@@ -223,8 +224,9 @@ class Pipeline:
             budget=RetryBudget(),
             rng=random.Random(options.seed),
             now_s=loop.time,
+            is_lagging=lambda: self._lag.is_late,
+            is_adaptive=self._is_adaptive,
         )
-        attempts.is_lagging = lambda: self._lag.is_late
         state.on_starved = _starvation(state, admission, dispatcher, writer)
         return _Parts(dispatcher, admission, writer, attempts)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunState:
-    """`unfinished` counts admitted items that have no outcome yet: queued, delayed, deferred or in flight."""
+    """`unfinished` counts admitted items that have no outcome yet: queued, delayed, in flight, or `deferred`."""
 
     dispatcher: Dispatcher
 
@@ -33,18 +33,20 @@ class RunState:
         self.outcomes = outcomes
         self.low_water = LowWater()
         self.unfinished = 0
+        self.deferred = 0
         self.input_ended = False
         self.is_draining = False
         self.on_starved: Callable[[], None] = _nothing
 
     def settle(self) -> None:
         """Call after an item got its outcome or was deferred, and when the input ends."""
-        deferred = self.frontier.deferred_count
-        if self.unfinished == deferred and deferred and (self.input_ended or not self.credits.may_admit()):
+        if self.unfinished != self.deferred:
+            return
+        if self.deferred and (self.input_ended or not self.credits.may_admit()):
             # Only deferred items are left, or they hold all the credits: they go on now.
-            self.frontier.requeue_deferred(self.dispatcher.now_s())
+            self.deferred -= self.frontier.requeue_deferred(self.dispatcher.now_s())
             self.dispatcher.wake()
-        elif self.input_ended and self.unfinished == 0:
+        elif self.input_ended and not self.unfinished:
             self.dispatcher.close()
 
     def starved(self) -> None:

@@ -113,7 +113,7 @@ def _check(run_dir: RunDir) -> VerifyReport:
     problems += _check_files(snapshot, notes)
     problems += _check_ids(snapshot.shards)
     accounts, counts = snapshot.accounts, snapshot.accounts.counts()
-    total, is_complete = _recorded_total(run_dir)
+    total, is_complete = _recorded_total(run_dir, accounts.end_id())
     first_unread = snapshot.checkpoint[0] if snapshot.checkpoint else 0
     admitted = max(accounts.end_id(), first_unread, total)
     done = accounts.done()
@@ -199,14 +199,19 @@ def _tally(shards: list[Manifest]) -> int:
     return sum(shard.items for shard in shards if shard.stream != "failed")
 
 
-def _recorded_total(run_dir: RunDir) -> tuple[int, bool]:
-    """`items_total` of run.json (0 when the input's end was not reached) and whether its `state` is `complete`."""
+def _recorded_total(run_dir: RunDir, end_id: int) -> tuple[int, bool]:
+    """`items_total` of run.json (0 when the input's end was not reached) and whether its `state` is `complete`.
+
+    A total below an id that is known to exist counts neither: it is the tally of something less than the whole input.
+    """
     try:
         run = run_dir.read_run()
     except LedgerError:
         return 0, False
     total = run.get("items_total")
-    return (total if isinstance(total, int) else 0), run.get("state") == "complete"
+    if not isinstance(total, int) or total < end_id:
+        return 0, False
+    return total, run.get("state") == "complete"
 
 
 def _repair(run_dir: RunDir, problems: list[Problem]) -> None:

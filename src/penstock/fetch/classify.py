@@ -36,7 +36,7 @@ _KIND_OF_CODE: dict[int, FailureKind] = {
     **dict.fromkeys((51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98), "tls"),
 }
 _UNSENT_CODES = frozenset({3, 5, 6, 7, 35, 60, 77, 96})
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s@]*@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")  # up to the last @ of the authority: a password may hold one
 
 
 def failure_of_error(code: int, message: str, *, has_sent: bool, is_proxied: bool = False) -> Failure:

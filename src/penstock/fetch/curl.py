@@ -122,7 +122,9 @@ class CurlTransport:
         opt(pycurl.FOLLOWLOCATION, _FOLLOW_AS_THE_CODE_SAYS if options.redirects_max else 0)
         opt(pycurl.MAXREDIRS, options.redirects_max)
         opt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
-        opt(pycurl.PIPEWAIT, 1)  # rather multiplex on a connection that is being made than open another
+        # Waiting for a connection that may turn out to multiplex: on a server that speaks HTTP/1.1 everything for it would
+        # wait for the end of its first answer, however long that takes. So only where HTTP/2 was asked for by name.
+        opt(pycurl.PIPEWAIT, 1 if options.http_version == "2" else 0)
         opt(pycurl.ACCEPT_ENCODING, accepted_codings())
         opt(pycurl.HTTP_CONTENT_DECODING, 0)  # `decode` does it
         opt(pycurl.USERAGENT, options.user_agent)

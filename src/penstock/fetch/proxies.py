@@ -46,7 +46,8 @@ def _endpoints(url: str) -> list[tuple[str, int]]:
     text = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme.lower()]
+        default_port = _DEFAULT_PORTS[parts.scheme.lower()]
+        host, port = parts.hostname, parts.port or default_port
     except (ValueError, KeyError):
         host, port = None, 0
     if not host:
