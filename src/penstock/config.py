@@ -92,7 +92,7 @@ def build_job(inputs: Sequence[str], out: str | Path, settings: Settings) -> Job
     per_host = read.count_or_auto("max_per_host", _AUTO_PER_HOST if _is_auto(settings, "concurrency") else concurrency)
     shard_rows = read.at_least("shard_rows", 8192, 1)
     memory = read.size("memory", 256 << 20)
-    window = read.at_least("window", None, 1) or max(4 * concurrency, 4 * shard_rows)
+    window = read.at_least("window", None, 1) or max(4 * concurrency, 2 * shard_rows)
     engine = read.build(
         EngineOptions,
         concurrency=concurrency,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_kit import (
@@ -20,10 +22,12 @@ from store_kit import (
     written,
 )
 
+from penstock.engine.ledger import Ledger
 from penstock.engine.recovery import RECOVERY_STEPS, describe
 from penstock.engine.rundir import RunDir
 from penstock.engine.verify import verify
 from penstock.errors import LedgerError
+from penstock.sinks.disk import Disk
 from penstock.sinks.manifest import parse_manifest
 
 IDS = range(60)
@@ -154,6 +158,45 @@ def test_a_shard_with_a_wrong_byte_that_is_not_recorded_is_quarantined_and_done_
     assert internal(tmp_path, "quarantine/00002.parquet").exists()
     finish(tmp_path, IDS)
     assert_each_once(tmp_path, IDS)
+
+
+def test_a_quarantine_drops_the_checkpoint_for_good(tmp_path: Path) -> None:
+    """Its items lie below; a death right after the quarantine must not bring the old position back."""
+    make_output(tmp_path)
+    kill_at(tmp_path, "data.linked", range(60, 80))
+    flip_a_byte(max(tmp_path.glob("*.parquet")))
+    for _ in range(2):
+        store = open_store(tmp_path)
+        assert store.resume.checkpoint is None
+        store.close()
+
+
+def test_an_adopted_shard_is_synced_before_it_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name, or after `process` mode its content, may be in memory only: recorded so, a power cut would lose it."""
+
+    class Watched(Disk):
+        def fsync(self, descriptor: int) -> None:
+            order.append(f"fsync {os.fstat(descriptor).st_ino}")
+
+        def fsync_dir(self, path: Path) -> None:
+            order.append(f"fsync_dir {path}")
+
+    order: list[str] = []
+    record = Ledger.record
+
+    def watched_record(self: Ledger, *arguments: Any) -> None:
+        order.append("record")
+        record(self, *arguments)
+
+    kill_at(tmp_path, "data.linked", range(10))
+    monkeypatch.setattr(Ledger, "record", watched_record)
+    store = open_store(tmp_path, disk=Watched())
+    inode = (tmp_path / "00000.parquet").stat().st_ino
+    assert store.recovered.adopted == ["00000.parquet"]
+    store.close()
+    before = order[: order.index("record")]
+    assert f"fsync {inode}" in before
+    assert before[-1] == f"fsync_dir {tmp_path}"
 
 
 def test_a_recorded_shard_of_another_size_is_quarantined_and_the_input_read_from_its_start(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small forward proxy on the test's own loop: CONNECT tunnels and absolute-form requests, with or without a password."""
+"""A small forward proxy on the test's own loop: tunnels and absolute-form requests, with a password or without."""
 
 from __future__ import annotations
 

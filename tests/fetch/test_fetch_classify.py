@@ -51,7 +51,9 @@ def test_a_timeout_after_the_request_is_no_connect_timeout() -> None:
     assert (failed.kind, failed.is_unsent) == ("timeout_total", False)
 
 
-@pytest.mark.parametrize("code", [pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR, pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE])
+@pytest.mark.parametrize(
+    "code", [pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR, pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE]
+)
 def test_a_broken_connection_may_have_carried_the_request(code: int) -> None:
     assert not failure_of_error(code, "", has_sent=False).is_unsent
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from fetch_kit import failure, fetch, fetch_all, item, response, run, transport
+
 from penstock.model import FailureKind, Response
 from penstock.perf.origin.content import Content
 from penstock.perf.origin.process import OriginProcess

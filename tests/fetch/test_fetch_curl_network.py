@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-
 from fetch_kit import failure, fetch, item, response, run, transport
+from proxy_kit import running_proxy
+
 from nginx_server import running_nginx
 from penstock.fetch.curl import CurlTransport
 from penstock.fetch.options import FetchOptions
@@ -19,7 +20,6 @@ from penstock.model import Failure, Response
 from penstock.perf.origin.content import Content
 from penstock.perf.origin.process import OriginProcess
 from penstock.policy.addresses import AddressPolicy
-from proxy_kit import running_proxy
 
 pytestmark = pytest.mark.slow
 
@@ -169,14 +169,36 @@ def test_http_2_is_spoken_over_tls_and_multiplexed(
 
         async def main() -> list[Response | Failure]:
             async with transport(ca_file=str(tmp_path / "ca.pem"), http_version=http) as curl:
-                return list(await asyncio.gather(*(curl.fetch(item(nginx.url + path)) for path in bodies)))
+                first = await curl.fetch(item(nginx.url + "/0.bin"))
+                later = (curl.fetch(item(nginx.url + path)) for path in list(bodies)[1:])
+                return [first, *await asyncio.gather(*later)]
 
         results = run(main())
         lines = nginx.access_lines()
     assert [response(result).body for result in results] == list(bodies.values())
     assert {line[0] for line in lines} == {protocol}
     if protocol == "HTTP/2.0":
-        assert len({line[1] for line in lines}) == 1, "one connection carries all"
+        assert len({line[1] for line in lines}) == 1, "once it is known, one connection carries all"
+
+
+@pytest.mark.parametrize("http", ["auto", "1.1", "2"])
+def test_the_first_request_to_a_server_holds_up_no_other(
+    origin: OriginProcess, tls_origin: OriginProcess, http: str
+) -> None:
+    """libcurl once awaited the first answer of each new server, to see whether it multiplexes; if it hung, all did."""
+
+    async def main(server: OriginProcess) -> None:
+        async with transport(http_version=http, insecure=True) as curl:
+            hanging = asyncio.create_task(curl.fetch(item(server.url + "/x?fault=hang")))
+            others = [curl.fetch(item(f"{server.url}/page/{number}")) for number in range(5)]
+            for number, got in enumerate(await asyncio.gather(*others)):
+                assert response(got).body == Content(0).page(number)
+            assert not hanging.done()
+            hanging.cancel()
+            await asyncio.gather(hanging, return_exceptions=True)
+
+    for server in (origin, tls_origin):
+        run(main(server), timeout_s=20)
 
 
 def test_a_proxy_is_used_and_may_live_at_a_private_address(origin: OriginProcess) -> None:
@@ -236,7 +258,9 @@ def test_a_proxys_password_is_given_and_never_shown(origin: OriginProcess, tls_o
     run(main())
 
 
-def test_a_proxy_that_refuses_or_is_not_there_is_a_proxy_failure(origin: OriginProcess, tls_origin: OriginProcess) -> None:
+def test_a_proxy_that_refuses_or_is_not_there_is_a_proxy_failure(
+    origin: OriginProcess, tls_origin: OriginProcess
+) -> None:
     async def main() -> list[Failure]:
         failed = []
         async with running_proxy(refuses=True) as proxy, transport(proxy=proxy.url) as curl:

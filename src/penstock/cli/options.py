@@ -106,7 +106,7 @@ _OUTPUT = (
         "--window",
         type=int,
         metavar="N",
-        help="Items between read and durable. [default: the larger of 4 x -j and 4 x --shard-rows]",
+        help="Items between read and durable. [default: the larger of 4 x -j and 2 x --shard-rows]",
     ),
     click.option(
         "--drain-timeout", metavar="TIME", help="Grace for what is in flight when told to stop. [default: 25s]"

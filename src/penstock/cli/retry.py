@@ -19,7 +19,7 @@ def retry(**parameters: Any) -> None:
     Each ends as written, skipped or failed anew; its old dead letter is then gone. Rows that were no request at all
     stay where they are. Settings are not remembered from the first run: give --process and the like again.
     """
-    from penstock.cli.run import finish, watch
+    from penstock.cli.run import finish, keep_memory_flat, watch
     from penstock.config import build_job
     from penstock.engine.job import run_retry
     from penstock.engine.loop import run_blocking
@@ -40,6 +40,7 @@ def retry(**parameters: Any) -> None:
         settings.setdefault("format", run_dir.read_run().get("output_format") or "parquet")
     job = build_job((), parameters["out"], settings)
     kinds = tuple(kind for word in words for kind in kinds_matching(word))
+    keep_memory_flat()
     with watch(parameters) as watcher:
         result = run_blocking(run_retry(job, kinds, watcher=watcher, handle_signals=True))
     finish(result, parameters)

@@ -60,7 +60,7 @@ class EngineOptions:
     rate: Rate | None = None
     rate_per_host: Rate | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    items_max: int = 32_768
+    items_max: int = 16_384
     bytes_max: int = 256 << 20
     batch_items: int = 2048
     batch_bytes: int = 16 << 20

@@ -122,9 +122,8 @@ class CurlTransport:
         opt(pycurl.FOLLOWLOCATION, _FOLLOW_AS_THE_CODE_SAYS if options.redirects_max else 0)
         opt(pycurl.MAXREDIRS, options.redirects_max)
         opt(pycurl.HTTP_VERSION, _HTTP_VERSIONS[options.http_version])
-        # Waiting for a connection that may turn out to multiplex: on a server that speaks HTTP/1.1 everything for it would
-        # wait for the end of its first answer, however long that takes. So only where HTTP/2 was asked for by name.
-        opt(pycurl.PIPEWAIT, 1 if options.http_version == "2" else 0)
+        # No PIPEWAIT: waiting for a connection that may turn out to multiplex, everything for a server that speaks
+        # HTTP/1.1 would wait for the end of its first answer, however long that takes.
         opt(pycurl.ACCEPT_ENCODING, accepted_codings())
         opt(pycurl.HTTP_CONTENT_DECODING, 0)  # `decode` does it
         opt(pycurl.USERAGENT, options.user_agent)
