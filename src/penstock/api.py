@@ -84,12 +84,13 @@ async def stream(
     from penstock.process.runner import make_runner
 
     job = build_job((), "", settings)
-    source = await _source_of(urls, replace(job.source, batch_rows=_READ_AHEAD_ROWS))
+    # A lazy iterable is read a few items ahead, no further.
+    ahead = settings.get("window") or 4 * job.engine.concurrency
+    source = await _source_of(urls, replace(job.source, batch_rows=max(1, min(_READ_AHEAD_ROWS, ahead // 4))))
     runner = make_runner(job.process)
     transport: Transport = FunctionTransport(fetch) if fetch is not None else _curl(job, source.columns)
     handover = _Handover(source.columns)
-    # A lazy iterable is read a few items ahead, no further; records are handed over as they come.
-    ahead = settings.get("window") or 4 * job.engine.concurrency
+    # Records are handed over as they come.
     options = replace(job.engine, items_max=ahead, batch_items=64, wake_items=1)
     task = asyncio.create_task(handover.run(Pipeline(source, transport, handover, runner=runner, options=options)))
     try:

@@ -376,7 +376,7 @@ def test_nothing_is_lost_or_repeated_whatever_happens(
             asyncio.get_running_loop().call_later(stop_after_s, job.request_drain)
         return await job.run()
 
-    result, _ = run_virtual(main(), timeout_s=36_000)
+    result, _ = run_virtual(main(), timeout_s=3_600)
     counters = result.counters
     assert counters.written + counters.failed + counters.skipped == len(sink.durable)
     assert transport.in_flight_max <= concurrency
@@ -388,7 +388,7 @@ def test_nothing_is_lost_or_repeated_whatever_happens(
     again = pipeline(
         ListSource(urls(count, hosts), batch_rows=16), ScriptedTransport(script), sink, resume=resume, **limits
     )
-    run_virtual(again.run(), timeout_s=36_000)
+    run_virtual(again.run(), timeout_s=3_600)
     assert sorted(sink.durable) == list(range(count))
     assert all(isinstance(outcome, Written | Failed | Skipped) for outcome in sink.durable.values())
 
@@ -432,3 +432,12 @@ def test_a_limiter_of_your_own_is_obeyed_and_hears_of_every_attempt() -> None:
     assert limiter.samples.count((None, "http_4xx")) == 20
     assert limiter.samples.count((0.05, None)) == 180
     assert transport.in_flight_max == 6
+
+
+@pytest.mark.parametrize("kind", ["timeout_total", "timeout_idle", "reset", "truncated", "dns_temporary"])
+def test_an_item_that_fails_every_attempt_ends_as_a_dead_letter_with_its_kind(kind: Any) -> None:
+    sink = MemorySink()
+    result, _ = run(ListSource(urls(20)), ScriptedTransport(lambda _item: (0.1, Failure(kind, "scripted"))), sink)
+    assert result.counters.failures == {kind: 20}
+    assert sink.counts == {"written": 0, "failed": 20, "skipped": 0}
+    assert result.counters.attempts == 80

@@ -58,6 +58,13 @@ async def run_bodies(runner: ProcessRunner, bodies: list[bytes]) -> list[Result]
     return await asyncio.gather(*[runner.run(response(index, body)) for index, body in enumerate(bodies)])
 
 
+async def warm(runner: ProcessRunner) -> None:
+    """Until both workers are ready: several calls at once start both."""
+    await run_bodies(runner, [b""] * 4)
+    while len(runner.worker_pids) < 2:
+        await asyncio.sleep(0.001)
+
+
 def check_neighbours(results: list[Result], guilty: set[int]) -> None:
     for index, result in enumerate(results):
         if index not in guilty:
@@ -149,11 +156,12 @@ def test_a_function_that_forks_and_returns_twice_is_answered_once() -> None:
 
 def test_workers_killed_while_idle_cost_nothing() -> None:
     async def body(runner: ProcessRunner) -> list[Result]:
-        await run_bodies(runner, [b""] * 4)
-        for pid in runner.worker_pids:
+        await warm(runner)
+        pids = set(runner.worker_pids)
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        while runner.worker_pids:  # until both deaths have been noticed
-            await asyncio.sleep(0)
+        while pids & set(runner.worker_pids):  # until both deaths have been noticed
+            await asyncio.sleep(0.001)
         return await run_bodies(runner, [b""] * 4)
 
     check_neighbours(in_pool(body), guilty=set())
@@ -203,9 +211,7 @@ def test_a_second_call_waits_at_a_worker_only_while_calls_are_quick(
     monkeypatch.setattr("penstock.process.pool._QUICK_CALL_S", quick_call_s)
 
     async def body(runner: ProcessRunner) -> tuple[int, int]:
-        await run_bodies(runner, [b""] * 4)
-        while len(runner.worker_pids) < 2:  # while one starts, nothing is queued at the other
-            await asyncio.sleep(0)
+        await warm(runner)  # while one worker starts, nothing is queued at the other
         tasks = [asyncio.ensure_future(runner.run(response(index))) for index in range(200)]
         most = workers = 0
         while not all(task.done() for task in tasks):

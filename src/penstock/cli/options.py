@@ -16,6 +16,14 @@ from penstock.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class _Lines(click.types.StringParamType):
+    """Text with spaces: several in one environment variable stand on a line each."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line for line in rv.splitlines() if line.strip()]
+
+
 _FETCH = (
     click.option(
         "-j",
@@ -45,7 +53,14 @@ _FETCH = (
     click.option("--retries", type=int, metavar="N", help="Attempts after the first. [default: 3]"),
     click.option("--retry-on-http-error", metavar="CODES", help="Further HTTP statuses to try again, e.g. 403,420."),
     click.option("--max-filesize", metavar="SIZE", help="Largest decoded body. [default: 64M]"),
-    click.option("-H", "--header", multiple=True, metavar="'NAME: VALUE'", help="Send this header. Repeatable."),
+    click.option(
+        "-H",
+        "--header",
+        type=_Lines(),
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Send this header. Repeatable; in the variable one a line.",
+    ),
     click.option("-A", "--user-agent", metavar="TEXT", help="User-Agent to send."),
     click.option("--proxy", metavar="URL", help="http, https, socks4(a) or socks5(h) proxy for every request."),
     click.option("--netrc", metavar="FILE", help="User names and passwords by host."),
@@ -183,4 +198,19 @@ def _load_config(ctx: click.Context, path: Path | None) -> None:
             f"{path}: expected long flag names of `penstock {ctx.info_name}`, got {', '.join(unknown)}",
             hint=f"see `penstock {ctx.info_name} --help`",
         )
+    problems = []
+    for parameter in ctx.command.params:
+        name = parameter.name
+        if name is None or name not in settings:
+            continue
+        if isinstance(settings[name], list) is not (parameter.multiple or parameter.nargs != 1):
+            # One value where several may stand, or a list where the flag takes words with commas between.
+            value = settings[name]
+            settings[name] = ",".join(map(str, value)) if isinstance(value, list) else [value]
+        try:
+            parameter.type_cast_value(ctx, settings[name])
+        except click.BadParameter as error:
+            problems.append(f"{path}: {name.replace('_', '-')}: {error.message}")
+    if problems:
+        raise ConfigError("\n".join(problems), hint=f"see `penstock {ctx.info_name} --help`")
     ctx.default_map = {**(ctx.default_map or {}), **settings}

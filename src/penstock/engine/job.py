@@ -19,7 +19,7 @@ from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
 from penstock.engine.rundir import RunDir
 from penstock.engine.store import Store
 from penstock.engine.storeoptions import ShardOptions
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, SinkError
 from penstock.fetch.options import FetchOptions
 from penstock.model import FailureKind
 from penstock.policy.addresses import AddressPolicy
@@ -104,7 +104,10 @@ async def run_job(
         resume = prepared.store.resume
         point = _resume_point(resume.checkpoint, resume.done)
         earlier = Earlier(resume.written, resume.failed, resume.skipped)
-        return await _run(job, prepared, source, point, earlier, total, watcher or Watcher(), handle_signals)
+        result = await _run(job, prepared, source, point, earlier, total, watcher or Watcher(), handle_signals)
+        if result.run.error is None:
+            prepared.store.compact_failed()  # what a retry that was killed has left behind
+        return result
     finally:
         prepared.store.close()
 
@@ -149,6 +152,8 @@ class _Prepared:
     run_dir: RunDir
     store: Store
     run: dict[str, object]
+    before: Mapping[str, object]
+    is_retry: bool
 
 
 def _prepare(
@@ -187,7 +192,7 @@ def _prepare(
     except BaseException:
         store.close()
         raise
-    return _Prepared(run_dir, store, run)
+    return _Prepared(run_dir, store, run, before, fingerprint is None)
 
 
 def _check_same_run(job: Job, run_dir: RunDir, before: Mapping[str, object], fingerprint: str | None) -> None:
@@ -243,9 +248,10 @@ async def _run(
     counters.shards, counters.bytes_durable = store.committed_here()
     snapshot = pipeline.snapshot(hosts_max=50)
     facts = _facts(job, run_dir, runner, run, pipeline.held_items)
-    with suppress(OSError):
-        total = counters.admitted if run.state == "complete" else 0
-        run_dir.write_run({**prepared.run, "state": run.state, "items_total": total, "ended": _now()})
+    if run.error is not None:
+        pipeline.acknowledge(store.unreported())  # committed before the output broke, and told to nobody yet
+    with suppress(SinkError):  # the run's own error says that the output is broken
+        run_dir.write_run({**prepared.run, **_ending(prepared, run), "ended": _now()})
     _write_stats(run_dir, snapshot, facts)
     return JobResult(run, snapshot, facts)
 
@@ -253,6 +259,13 @@ async def _run(
 def _resume_point(checkpoint: tuple[int, str] | None, done: IdSet) -> ResumePoint:
     first_id, position = checkpoint if checkpoint is not None else (0, None)
     return ResumePoint(first_id, position, done)
+
+
+def _ending(prepared: _Prepared, run: RunResult) -> dict[str, object]:
+    """What `run.json` says of the end. A retry does not read the input, so it leaves that part as it was."""
+    if prepared.is_retry:
+        return {"state": prepared.before.get("state", run.state), "items_total": prepared.before.get("items_total", 0)}
+    return {"state": run.state, "items_total": run.counters.admitted if run.state == "complete" else 0}
 
 
 def _facts(job: Job, run_dir: RunDir, runner: Runner, run: RunResult, held: int) -> RunFacts:
@@ -284,7 +297,7 @@ def _write_stats(run_dir: RunDir, snapshot: Snapshot, facts: RunFacts) -> None:
     from penstock.sinks.disk import Disk
 
     content = json.dumps(summary_dict(snapshot, facts), indent=2, default=str).encode() + b"\n"
-    with suppress(OSError):  # a full disk: the run's own error says so already
+    with suppress(SinkError):  # a full disk: the run's own error says so already
         run_dir.replace_file(run_dir.internal / "stats.json", content, Disk("process"))
 
 

@@ -30,7 +30,7 @@ from penstock.engine.threads import Caller, DaemonThread
 from penstock.engine.writer import ThreadedSink, Writer, is_async_sink
 from penstock.errors import PenstockError, SourceError
 from penstock.fetch.transport import Transport
-from penstock.model import Outcome
+from penstock.model import Ack, Outcome
 from penstock.policy.budget import RetryBudget
 from penstock.policy.concurrency import FixedLimiter, Limiter
 from penstock.policy.frontier import Frontier, HostView
@@ -156,6 +156,7 @@ class Pipeline:
             ),
         )
         self._drain: Drain | None = None
+        self._writer: Writer | None = None
         self._workers: list[asyncio.Task[None]] = []
 
     @property
@@ -166,6 +167,11 @@ class Pipeline:
     def held_items(self) -> int:
         """Items the engine has admitted and not acknowledged: counted apart from the counters, to check them."""
         return self._state.credits.items
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Count what a sink that failed had made durable before. After `run` has returned."""
+        if self._writer is not None:
+            self._writer.acknowledge(ack)
 
     def request_drain(self) -> None:
         """Stop as the first signal would: finish what is in flight, commit, return. On the loop's thread."""
@@ -228,6 +234,7 @@ class Pipeline:
             is_adaptive=self._is_adaptive,
         )
         state.on_starved = _starvation(state, admission, dispatcher, writer)
+        self._writer = writer
         return _Parts(dispatcher, admission, writer, attempts)
 
     async def _run_tasks(self, parts: _Parts) -> None:

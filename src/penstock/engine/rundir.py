@@ -160,9 +160,10 @@ class RunLock:
                 hint="wait for it to end or stop it; `penstock status` shows how far it is",
             ) from error
         self._descriptor = descriptor
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        with contextlib.suppress(OSError):  # on a full disk; the name is for people, the lock holds without it
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         if hasattr(os, "register_at_fork"):
             reference = weakref.ref(self)
             os.register_at_fork(after_in_child=lambda: _release_in_child(reference))

@@ -72,13 +72,13 @@ class Writer:
         self._uncommitted += len(batch)
         ack = await self._sink.write(batch, self._state.low_water.checkpoint)
         self._forget_bodies(batch)
-        self._acknowledge(ack)
+        self.acknowledge(ack)
 
     async def _commit(self) -> None:
         self._is_commit_wanted = False
         self._oldest_s = None
         if self._uncommitted:
-            self._acknowledge(await self._sink.commit(self._state.low_water.checkpoint))
+            self.acknowledge(await self._sink.commit(self._state.low_water.checkpoint))
 
     def _forget_bodies(self, batch: Sequence[Outcome]) -> None:
         state = self._state
@@ -86,7 +86,8 @@ class Writer:
         if state.dispatcher.is_short_of_bytes:
             state.dispatcher.wake()
 
-    def _acknowledge(self, ack: Ack) -> None:
+    def acknowledge(self, ack: Ack) -> None:
+        """Count what has become durable, and give its credits back."""
         if not ack.ids:
             return
         state = self._state

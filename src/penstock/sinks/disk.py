@@ -30,9 +30,10 @@ class Disk:
 
     def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, however many calls it takes."""
-        view = memoryview(data)
-        while view.nbytes:
-            view = view[os.write(descriptor, view) :]
+        with memoryview(data) as view:  # released also when it fails, or a traceback would keep the buffer locked
+            done = os.write(descriptor, view)
+            while done < view.nbytes:
+                done += os.write(descriptor, view[done:])
 
     def fsync(self, descriptor: int) -> None:
         """Force a file's content to the device. After a failure the descriptor must never be synced again."""

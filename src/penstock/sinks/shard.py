@@ -127,7 +127,7 @@ class ShardFile:
     def drop(self) -> None:
         """Give the file up and remove it. Never raises: it is called when something has already gone wrong."""
         self._is_dropped = True
-        self._buffer.clear()
+        self._buffer = bytearray()  # not clear(): the traceback of a failed write may still hold a view of the old one
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with contextlib.suppress(OSError):
