@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,7 @@ class Said:
 
 
 @pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Said]]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """`command("fetch", …)` in an empty folder, as if typed there."""
     monkeypatch.chdir(tmp_path)
 
@@ -39,4 +37,4 @@ def command(
         captured = capsys.readouterr()
         return Said(code, captured.out, captured.err)
 
-    yield run
+    return run

@@ -126,6 +126,7 @@ def test_bad_input_exits_2_with_a_message_and_creates_nothing(
     assert said.out == ""
     for word in words:
         assert word in said.err, (word, said.err)
+    assert "hint: " in said.err or "Try '" in said.err, said.err  # the latter is the command line library's
     assert "Traceback" not in said.err
     assert listing(here) == before
 

@@ -30,8 +30,9 @@ class Penstock:
         return [sys.executable, "-m", "penstock", *map(str, arguments)]
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        return {**os.environ, "PENSTOCK_FETCH_ALLOW_PRIVATE": "127.0.0.0/8", "PENSTOCK_FETCH_PROGRESS": "none",
-                "PENSTOCK_RETRY_ALLOW_PRIVATE": "127.0.0.0/8", "PENSTOCK_RETRY_PROGRESS": "none", **(more or {})}  # fmt: skip
+        own = {"ALLOW_PRIVATE": "127.0.0.0/8", "PROGRESS": "none"}
+        flags = {f"PENSTOCK_{name}_{flag}": own[flag] for name in ("FETCH", "RETRY") for flag in own}
+        return {**os.environ, **flags, **(more or {})}
 
     def __call__(
         self, *arguments: str | Path, exit_code: int = 0, stdin: bytes = b"", env: Mapping[str, str] | None = None

@@ -1,4 +1,4 @@
-"""nginx, Python's http.server and httpbin, fetched by the command; what was written is compared with what they serve."""
+"""nginx, Python's http.server and httpbin, fetched by the command; what it wrote is compared with what they serve."""
 
 from __future__ import annotations
 

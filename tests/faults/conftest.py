@@ -1,18 +1,14 @@
-"""An origin shared by the fault tests, and a way to run the command in a process that can be killed."""
+"""An origin shared by the fault tests, and a list of URLs on it."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults_kit import COUNT
 
 from penstock.perf.origin.process import OriginProcess
-
-COUNT = 240
-SETTINGS = ["--allow-private", "127.0.0.0/8", "-j", "16", "--shard-rows", "40", "--progress", "none", "--retries", "6"]
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +28,3 @@ def urls(origin: OriginProcess, tmp_path: Path) -> list[str]:
     ]
     (tmp_path / "urls.txt").write_text("\n".join(lines) + "\n")
     return lines
-
-
-def fetch_command(tmp_path: Path, *more: str) -> list[str]:
-    head = [sys.executable, "-m", "penstock", "fetch", str(tmp_path / "urls.txt"), "-o", str(tmp_path / "out")]
-    return [*head, *SETTINGS, *more]
-
-
-def run(command: Sequence[str], timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout_s)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults_kit import SETTINGS, fetch_command, run
 from oracle import assert_exactly_once, dead_letters, written_rows
 
-from conftest import SETTINGS, fetch_command, run
 from penstock.perf.origin.process import OriginProcess
 
 pytestmark = pytest.mark.slow

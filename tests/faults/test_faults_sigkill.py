@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults_kit import fetch_command, run
 from oracle import assert_exactly_once
 
-from conftest import fetch_command, run
 from penstock.engine.recovery import RECOVERY_STEPS
 from penstock.perf.origin.process import OriginProcess
 from penstock.sinks.shard import COMMIT_STEPS

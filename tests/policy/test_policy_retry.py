@@ -43,6 +43,7 @@ def test_exactly_the_documented_kinds_are_retryable() -> None:
     assert retryable == {
         "dns_temporary",
         "connect",
+        "proxy",
         "reset",
         "truncated",
         "timeout_connect",

@@ -68,6 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(USAGE)
     except ConfigError as error:
+        if not error.hint and "hint:" not in str(error):
+            words = arguments if arguments is not None else sys.argv[1:]
+            command = next((f" {word}" for word in words if word in _COMMANDS), "")
+            error.hint = f"see `penstock{command} --help`"
         sys.exit(_say(error, USAGE))
     except Bug as error:
         sys.exit(_say(error, BUG))

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -75,7 +76,17 @@ def finish(result: JobResult, parameters: dict[str, Any]) -> None:
         click.echo(f"penstock: {error}", err=True)
         if error.hint:
             click.echo(f"hint: {error.hint}", err=True)
-    sys.exit(result.exit_code)
+    _leave(result.exit_code)
+
+
+def _leave(code: int) -> None:
+    """Exit, also when a thread of the process function never ends: the interpreter would wait for it."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    if any(thread.name.startswith("penstock-process") for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def show_summary(result: JobResult) -> None:

@@ -12,11 +12,47 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
+from typing import Any
 
 from penstock.engine.state import RunState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """Takes over SIGINT and SIGTERM while in use (`with`), and passes them on to `target` on the loop.
+
+    The third ends the process from inside the handler itself: also when the loop is blocked, or when the run is over
+    and only a thread of the user's does not end. Off the main thread it does nothing; Ctrl-C then acts as usual.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._before: dict[int, Any] = {}
+        self._count = 0
+        self.target: Callable[[signal.Signals], None] | None = None
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        self._count += 1
+        if self._count >= 3:
+            os._exit(128 + number)
+        self._loop.call_soon_threadsafe(self._pass_on, signal.Signals(number))
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        if self.target is not None:
+            self.target(number)
 
 
 class Drain:
@@ -29,30 +65,15 @@ class Drain:
         self._cancel = cancel
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._watched: list[signal.Signals] = []
         self.signal: signal.Signals | None = None
-        self.signal_count = 0
         self.is_cancelled = False
         self.is_overdue = False
 
-    def watch_signals(self) -> None:
-        """Take over SIGINT and SIGTERM until `close`. Only on the main thread; elsewhere it does nothing."""
-        for number in _SIGNALS:
-            try:
-                self._loop.add_signal_handler(number, self.on_signal, number)
-            except (NotImplementedError, RuntimeError, ValueError):
-                return  # Windows, or not the main thread: Ctrl-C raises KeyboardInterrupt as usual
-            self._watched.append(number)
-
     def on_signal(self, number: signal.Signals) -> None:
+        """The first drains, the second cancels."""
+        is_first = self.signal is None
         self.signal = self.signal or number
-        self.signal_count += 1
-        if self.signal_count == 1:
-            self.request()
-        elif self.signal_count == 2:
-            self.cancel()
-        else:
-            os._exit(128 + number)
+        self.request() if is_first else self.cancel()
 
     def request(self) -> None:
         """Begin to drain. Harmless when repeated."""
@@ -78,9 +99,6 @@ class Drain:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for number in self._watched:
-            self._loop.remove_signal_handler(number)
-        self._watched.clear()
 
     def _overdue(self) -> None:
         self.is_overdue = True

@@ -5,16 +5,18 @@ Decides what an existing output means (resume, refuse, overwrite). Nothing is cr
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from penstock import __version__
 from penstock.engine.admit import IdSet, ResumePoint
+from penstock.engine.drain import Signals
 from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
 from penstock.engine.rundir import RunDir
 from penstock.engine.store import Store
@@ -239,12 +241,15 @@ async def _run(
         on_round=watcher.on_round,
         total_hint=total,
     )
-    try:
-        watcher.started(pipeline)
-        run = await pipeline.run(handle_signals=handle_signals)
-    finally:
-        await runner.aclose()
-        await transport.aclose()
+    with Signals(asyncio.get_running_loop()) if handle_signals else nullcontext() as signals:
+        if signals is not None:
+            signals.target = pipeline.on_signal
+        try:
+            watcher.started(pipeline)
+            run = await pipeline.run()
+        finally:
+            await runner.aclose()
+            await transport.aclose()
     counters.shards, counters.bytes_durable = store.committed_here()
     snapshot = pipeline.snapshot(hosts_max=50)
     facts = _facts(job, run_dir, runner, run, pipeline.held_items)

@@ -178,7 +178,12 @@ class Pipeline:
         if self._drain is not None:
             self._drain.request()
 
-    async def run(self, *, handle_signals: bool = False) -> RunResult:
+    def on_signal(self, number: Signals) -> None:
+        """What SIGINT and SIGTERM mean to a run: the first drains, the second cancels. On the loop's thread."""
+        if self._drain is not None:
+            self._drain.on_signal(number)
+
+    async def run(self) -> RunResult:
         """Run to the end. Raises what is a bug; a source or sink that fails is in the result.
 
         The sink is left open; whatever it has not committed when this returns is pending.
@@ -192,8 +197,6 @@ class Pipeline:
         drain = self._drain = Drain(
             self._state, grace_s=self._options.drain_s, on_drain=parts.stop, cancel=self._cancel_workers
         )
-        if handle_signals:
-            drain.watch_signals()
         error: PenstockError | None = None
         try:
             await self._run_tasks(parts)

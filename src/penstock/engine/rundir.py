@@ -19,6 +19,7 @@ It moves no data and decides nothing about shards. Rule: `run.json` is replaced 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -32,6 +33,7 @@ from pathlib import Path
 from penstock.errors import ConfigError, LedgerError, SinkError
 from penstock.sinks.disk import Disk
 
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # the disk's trouble of the moment, not a wrong -o
 SHARD_NAME = re.compile(r"(\d{5,})\.(parquet|jsonl|jsonl\.zst)")
 
 
@@ -65,13 +67,13 @@ class RunDir:
         try:
             for path in (self.failed_dir, self.skipped_dir, self.manifests_dir, self.temp_dir, self.quarantine_dir):
                 disk.make_dir(path)
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise SinkError(f"output folder {self.root} cannot be created: {error}") from error
             raise ConfigError(
                 f"output folder {self.root}: expected a folder that can be written, got: {error}",
                 hint="choose another folder with -o, or change its permissions",
             ) from error
-        except OSError as error:
-            raise SinkError(f"output folder {self.root} cannot be created: {error}") from error
 
     def read_run(self) -> dict[str, object]:
         """The content of `run.json`, or an empty dict when there is none. Raises LedgerError when it is unreadable."""

@@ -313,9 +313,9 @@ def header_lines(headers: tuple[tuple[str, str], ...]) -> list[str]:
 def check_features() -> None:
     """Raise ConfigError when the installed libcurl is too old for this transport."""
     version_number = pycurl.version_info()[2]
-    if version_number < 0x080A00:
+    if version_number < 0x080D00:
         raise ConfigError(
-            f"libcurl: expected 8.10 or newer, got {pycurl.version_info()[1]}",
+            f"libcurl: expected 8.13 or newer, got {pycurl.version_info()[1]}",
             hint="reinstall pycurl from its wheel, which carries a recent one: pip install --force-reinstall pycurl",
         )
 

@@ -78,7 +78,7 @@ def run_demo(options: DemoOptions, say: Callable[[str], None]) -> Proof:
         say(f"[2/5] {_short(shown)}")
         if options.is_killed:
             done = _run_and_kill(command, work, options.pages)
-            say(f"[3/5] SIGKILL, with {done:,} of {options.pages:,} pages durable. The same command again:")
+            say(f"\n[3/5] SIGKILL, with {done:,} of {options.pages:,} pages durable. The same command again:")
         code = subprocess.run(command, check=False).returncode
         if code not in (0, 1):
             raise Bug(f"demo: expected the run to finish with 0 or 1, got exit code {code}")

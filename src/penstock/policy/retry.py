@@ -28,6 +28,7 @@ RETRY_KINDS: Final[frozenset[FailureKind]] = frozenset(
     {
         "dns_temporary",
         "connect",
+        "proxy",
         "reset",
         "truncated",
         "timeout_connect",

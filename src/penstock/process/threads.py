@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from penstock.errors import ProcessError
 from penstock.model import Response
@@ -33,6 +33,7 @@ class ThreadRunner:
         self._entry = asyncio.Semaphore(2 * workers)
         self._marker = marker
         self._is_closed = False
+        self._calls: set[Future[Result]] = set()
         calls = [guarded(function)] * workers
         if marker is not None:
             calls = [marked(function, marker, slot) for slot in range(workers)]
@@ -42,7 +43,10 @@ class ThreadRunner:
         async with self._entry:
             if self._is_closed:
                 raise ProcessError("the thread pool is closed")
-            return await asyncio.get_running_loop().run_in_executor(self._executor, self._in_thread, response)
+            call = self._executor.submit(self._in_thread, response)
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+            return await asyncio.wrap_future(call)
 
     async def aclose(self) -> None:
         """Drop what has not started and wait up to 5 s for what runs; a call that goes on is left behind."""
@@ -50,9 +54,12 @@ class ThreadRunner:
             return
         self._is_closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
-        ended = asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown, True)
-        _, running = await asyncio.wait([ended], timeout=_CLOSE_TIMEOUT_S)
-        if self._marker is not None and not running:
+        running = [asyncio.wrap_future(call) for call in list(self._calls)]
+        if running:
+            _, running_still = await asyncio.wait(running, timeout=_CLOSE_TIMEOUT_S)
+            if running_still:
+                return  # the marker stays open: they are still at their items
+        if self._marker is not None:
             self._marker.close()
 
     def _in_thread(self, response: Response) -> Result:

@@ -153,8 +153,11 @@ def _failures(counters: Counters, facts: RunFacts, width: int) -> list[Line]:
     if facts.failures_command:
         lines.append(_labelled("look at them", facts.failures_command, "accent"))
     if facts.retry_command:
-        command = f"{facts.retry_command} --kind {counted[0][0]}" if counted else facts.retry_command
-        lines.append(_labelled("try again", command, "accent"))
+        # A row that was no request stays one: only the other kinds can be tried again.
+        kinds = [kind for kind, _ in counted if not kind.startswith("bad_")]
+        if kinds or not counted:
+            command = f"{facts.retry_command} --kind {kinds[0]}" if kinds else facts.retry_command
+            lines.append(_labelled("try again", command, "accent"))
     return lines
 
 
