@@ -95,4 +95,4 @@ def examples() -> Iterator[tuple[str, object]]:
 
 if __name__ == "__main__":
     for name, result in examples():
-        print(f"{name}: {result}")  # noqa: T201 - showing the result is what running this file is for
+        print(f"{name}: {result}")

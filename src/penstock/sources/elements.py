@@ -76,7 +76,9 @@ class ElementReader:
         if len(row) != len(self.columns):
             return UnreadableRow("bad_row", f"expected {len(self.columns)} values in Item.row, got {len(row)}", "", row)
         try:
-            wire_url, host = parse_url(item.url)
+            # What is not HTTP is for a fetch stage of the user's own, who then names the host that limits count by.
+            is_own = bool(item.host) and item.url[:4].lower() != "http"
+            wire_url, host = (item.url, item.host) if is_own else parse_url(item.url)
             method = parse_method(item.method) or "GET"
             return Item(0, wire_url, host, method, parse_headers(list(item.headers)), item.body, row)
         except (UrlError, FieldError) as error:
