@@ -39,7 +39,7 @@ types: .venv/.check
 
 layers: .venv/.check
 	@echo "==> imports point down"
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 house: .venv/.test
 	@echo "==> house rules and docs"

@@ -8,8 +8,8 @@ from importlib import import_module
 
 import click
 
-from penstock import __version__
 from penstock.errors import Bug, ConfigError, PenstockError
+from penstock.version import __version__
 
 # name → (module below penstock.cli, one line for the overview)
 _COMMANDS = {

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from penstock import __version__
 from penstock.engine.admit import IdSet, ResumePoint
 from penstock.engine.drain import Signals
 from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
@@ -32,6 +31,7 @@ from penstock.sources.source import Source
 from penstock.telemetry.counters import Counters, Earlier
 from penstock.telemetry.snapshot import Snapshot
 from penstock.telemetry.stats import RunFacts, summary_dict
+from penstock.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow

@@ -72,8 +72,8 @@ def recover(run_dir: RunDir, disk: Disk, on_step: OnStep) -> Recovered:
     try:
         on_step("recovery.begin")
         ledger, known, checkpoint, is_rebuilt = _open_ledger(run_dir, disk, on_step)
-        on_step("recovery.ledger_opened")
         try:
+            on_step("recovery.ledger_opened")
             recovery = _Recovery(run_dir, disk, on_step, ledger, {shard.name: shard for shard in known})
             recovery.check_known()
             recovery.match_manifests()
@@ -137,6 +137,10 @@ def _open_ledger(
             found = (ledger, ledger.shards(), ledger.checkpoint(), is_missing)
             disk.fsync_dir(run_dir.internal)
             return found
+        except OSError:
+            if ledger is not None:
+                ledger.close()
+            raise
         except LedgerDamagedError:
             if ledger is not None:
                 ledger.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_USER_AGENT = "penstock/0.1 (+https://github.com/penstock/penstock)"
+from penstock.version import __version__
+
+DEFAULT_USER_AGENT = f"penstock/{__version__}"
 
 
 @dataclass(frozen=True)
