@@ -281,7 +281,10 @@ class CurlTransport:
     async def _is_dns_temporary(self, url: str) -> bool:
         """libcurl does not pass on why a lookup failed: ask the resolver once more, outside the loop."""
         try:
-            await self._driver.loop.getaddrinfo(urlsplit(url).hostname, None)
+            async with asyncio.timeout(self._options.connect_timeout_s):
+                await self._driver.loop.getaddrinfo(urlsplit(url).hostname, None)
+        except TimeoutError:
+            return True
         except socket.gaierror as error:
             return error.errno == socket.EAI_AGAIN
         except (OSError, ValueError):
