@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, assert_never
 
 from penstock.config import Settings, build_job
 from penstock.engine.admit import AsyncSource
+from penstock.engine.descriptors import connections_kept
 from penstock.engine.pipeline import Pipeline, RunResult
 from penstock.errors import ConfigError
 from penstock.fetch.callable import FetchFunction, FunctionTransport
@@ -112,8 +113,12 @@ def _curl(job: Job, columns: tuple[str, ...]) -> Transport:
     from penstock.fetch.curl import CurlTransport, check_features
 
     check_features()
-    connections_max = max(256, 2 * job.engine.concurrency)
-    return CurlTransport(job.fetch, refusal=job.addresses.refusal, columns=columns, connections_max=connections_max)
+    return CurlTransport(
+        job.fetch,
+        refusal=job.addresses.refusal,
+        columns=columns,
+        connections_max=connections_kept(job.engine.concurrency),
+    )
 
 
 async def _source_of(urls: Urls, options: SourceOptions) -> Source | AsyncSource:

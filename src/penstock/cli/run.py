@@ -71,6 +71,8 @@ def finish(result: JobResult, parameters: dict[str, Any]) -> None:
             click.echo(json.dumps(summary_dict(result.snapshot, result.facts)), err=True)
         else:
             show_summary(result)
+    if result.note:
+        click.echo(f"penstock: {result.note}", err=True)
     error = result.run.error
     if error is not None:
         click.echo(f"penstock: {error}", err=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from penstock.engine.admit import IdSet, ResumePoint
+from penstock.engine.descriptors import DescriptorFit, fit_descriptors
 from penstock.engine.drain import Signals
 from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
 from penstock.engine.rundir import RunDir
@@ -58,11 +59,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How a job ended: `run` as the engine says, `snapshot` of the end, `facts` for the summary."""
+    """How a job ended: `run` as the engine says, `snapshot` of the end, `facts` for the summary, `note` what the user
+    should know besides (may be empty)."""
 
     run: RunResult
     snapshot: Snapshot
     facts: RunFacts
+    note: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -156,6 +159,7 @@ class _Prepared:
     run: dict[str, object]
     before: Mapping[str, object]
     is_retry: bool
+    fit: DescriptorFit
 
 
 def _prepare(
@@ -168,6 +172,10 @@ def _prepare(
     *,
     retry_kinds: tuple[FailureKind, ...] = (),
 ) -> _Prepared:
+    from penstock.fetch.curl import check_features
+
+    check_features()
+    fit = fit_descriptors(job.engine)
     before: Mapping[str, object] = {}
     if run_dir.is_run():
         if job.on_existing == "overwrite":
@@ -194,7 +202,7 @@ def _prepare(
     except BaseException:
         store.close()
         raise
-    return _Prepared(run_dir, store, run, before, fingerprint is None)
+    return _Prepared(run_dir, store, run, before, fingerprint is None, fit)
 
 
 def _check_same_run(job: Job, run_dir: RunDir, before: Mapping[str, object], fingerprint: str | None) -> None:
@@ -218,16 +226,15 @@ async def _run(
     watcher: Watcher,
     handle_signals: bool,
 ) -> JobResult:
-    from penstock.fetch.curl import CurlTransport, check_features
+    from penstock.fetch.curl import CurlTransport
 
-    check_features()
     store, run_dir = prepared.store, prepared.run_dir
     runner = make_runner(job.process, run_dir.internal / _MARKER_NAME)
     transport = CurlTransport(
         job.fetch,
         refusal=job.addresses.refusal,
         columns=source.columns,
-        connections_max=max(256, 2 * job.engine.concurrency),
+        connections_max=prepared.fit.connections_max,
     )
     counters = Counters(earlier)
     pipeline = Pipeline(
@@ -235,7 +242,7 @@ async def _run(
         transport,
         store,
         runner=runner,
-        options=job.engine,
+        options=prepared.fit.options,
         counters=counters,
         resume=point,
         on_round=watcher.on_round,
@@ -258,7 +265,7 @@ async def _run(
     with suppress(SinkError):  # the run's own error says that the output is broken
         run_dir.write_run({**prepared.run, **_ending(prepared, run), "ended": _now()})
     _write_stats(run_dir, snapshot, facts)
-    return JobResult(run, snapshot, facts)
+    return JobResult(run, snapshot, facts, prepared.fit.note)
 
 
 def _resume_point(checkpoint: tuple[int, str] | None, done: IdSet) -> ResumePoint:
