@@ -18,6 +18,8 @@ def retry(**parameters: Any) -> None:
 
     Each ends as written, skipped or failed anew; its old dead letter is then gone. Rows that were no request at all
     stay where they are. Settings are not remembered from the first run: give --process and the like again.
+
+    Exit status: as of `penstock fetch`; 1 while any dead letter is left, of whatever kind.
     """
     from penstock.cli.run import finish, keep_memory_flat, watch
     from penstock.config import build_job

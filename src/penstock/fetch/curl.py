@@ -81,14 +81,14 @@ class CurlTransport:
         self._driver.start(handle)
         try:
             code, message = await handle.done
+            self._busy.discard(handle)
+            result = self._response(handle, item) if code == 0 else await self._failure(handle, code, message)
         except BaseException:
             self._driver.abort(handle)
             self._busy.discard(handle)
             handle.forget_body()
             handle.curl.close()
             raise
-        self._busy.discard(handle)
-        result = self._response(handle, item) if code == 0 else await self._failure(handle, code, message)
         handle.forget_body()
         if handle.is_customised:
             self._undo(handle)
