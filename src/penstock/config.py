@@ -103,7 +103,7 @@ def build_job(inputs: Sequence[str], out: str | Path, settings: Settings) -> Job
         items_max=window,
         bytes_max=memory,
         batch_items=min(2048, shard_rows),
-        batch_bytes=max(1, min(16 << 20, memory // 4)),
+        batch_bytes=max(1, min(4 << 20, memory // 4)),
         shard_seconds_max=read.duration_s("shard_seconds", 30.0),
         drain_s=read.duration_s("drain_timeout", 25.0),
         seed=settings.get("seed"),

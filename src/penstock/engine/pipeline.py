@@ -63,7 +63,7 @@ class EngineOptions:
     items_max: int = 16_384
     bytes_max: int = 256 << 20
     batch_items: int = 2048
-    batch_bytes: int = 16 << 20
+    batch_bytes: int = 4 << 20
     wake_items: int | None = None
     shard_seconds_max: float = 30.0
     drain_s: float = 25.0
