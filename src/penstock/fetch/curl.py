@@ -41,7 +41,7 @@ class CurlTransport:
 
     `refusal(address)` says why an IP address may not be dialled, or None; it is asked for every socket that is opened,
     so redirects and DNS rebinding are covered. `columns` are the source's column names, passed on to each response.
-    Cost: about 12 µs of CPU per request above libcurl's own work (benchmarks/micro/transport.py).
+    Cost: about 8 µs of CPU per request above the driver's (benchmarks/micro/transport.py).
     """
 
     def __init__(
