@@ -6,7 +6,7 @@ The one place where input is validated: it collects every mistake and raises the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, get_args
 
@@ -331,8 +331,3 @@ class _Reader:
             if not re.fullmatch(r"[^:\s]+:\d{1,5}:(\[[0-9a-fA-F:.]+\]|[0-9a-fA-F:.]+)(,\S+)*", entry):
                 self.problem(name, "HOST:PORT:ADDRESS, like example.com:443:127.0.0.1", repr(entry))
         return entries
-
-
-def settings_from_toml(content: Mapping[str, object]) -> dict[str, object]:
-    """A config file's content (keys are long flag names, with or without dashes) by parameter name."""
-    return {key.replace("-", "_"): value for key, value in content.items()}

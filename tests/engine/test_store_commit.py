@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from store_kit import COLUMNS, SCHEMA, assert_each_once, failed, ids_in_files, mixed, open_store, skipped, written
+from store_kit import assert_each_once, failed, ids_in_files, mixed, open_store, skipped, written
 
 from penstock.engine.rundir import RunDir
 from penstock.engine.store import STEPS, Store
@@ -246,19 +246,6 @@ def test_erase_removes_what_penstock_wrote_and_nothing_else(tmp_path: Path) -> N
     assert_each_once(tmp_path, [])
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"notes.txt", "failed/notes.txt", "_penstock/lock"}
-
-
-def test_the_age_of_the_oldest_uncommitted_row_is_told(tmp_path: Path) -> None:
-    now_s = [100.0]
-    store = Store.open(RunDir(tmp_path), ShardOptions(), COLUMNS, SCHEMA, clock=lambda: now_s[0])
-    assert store.opened_age_s(105.0) == 0.0
-    store.write([written(1)])
-    now_s[0] = 103.0
-    store.write([written(2)])
-    assert store.opened_age_s(105.0) == 5.0
-    store.commit()
-    assert store.opened_age_s(105.0) == 0.0
-    store.close()
 
 
 def test_process_durability_syncs_nothing_and_power_syncs_every_step(

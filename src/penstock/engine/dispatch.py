@@ -45,10 +45,6 @@ class Dispatcher:
     def idle_workers(self) -> int:
         return len(self._waiters)
 
-    @property
-    def is_closed(self) -> bool:
-        return self._is_closed
-
     def now_s(self) -> float:
         """The clock that the frontier's times are in."""
         return self._loop.time()

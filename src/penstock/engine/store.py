@@ -7,7 +7,6 @@ table, and what happens after a crash is recovery.py's. Rule: an id is acknowled
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,7 +70,6 @@ class Store:
         self._taken: BitMap64 = self._accounts.done(hooks.retry_kinds)
         self._next_number = _next_numbers(recovered.shards)
         recovered.shards.clear()  # the bitmaps say it all; memory must not grow with the number of shards
-        self._opened_s: float | None = None
         self._ack = Ack()
         self._shards_here = self._bytes_here = 0
         self._broken: SinkError | None = None
@@ -98,7 +96,6 @@ class Store:
         *,
         retry_kinds: Collection[FailureKind] = (),
         disk: Disk | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> Store:
         """Lock the output, recover it, begin a new epoch. `columns` and `schema` are the source's.
 
@@ -116,7 +113,7 @@ class Store:
         lock = run_dir.lock()
         recovered: Recovered | None = None
         try:
-            hooks = StoreHooks(on_step or _ignore_step, clock, frozenset(retry_kinds))
+            hooks = StoreHooks(on_step or _ignore_step, frozenset(retry_kinds))
             recovered = recover(run_dir, disk, hooks.on_step)
             keep_input(run_dir, disk, columns, schema)
             temps = _TempNames(run_dir.temp_dir, recovered.epoch)
@@ -141,8 +138,6 @@ class Store:
             written = [outcome for outcome in outcomes if isinstance(outcome, Written)]
             failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
             skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
-            if self._opened_s is None and outcomes:
-                self._opened_s = self._hooks.clock()
             for part in _slices(written):
                 failed += self._write_data(part, checkpoint)
             if failed:
@@ -161,7 +156,6 @@ class Store:
                 self._commit(stream, checkpoint)
             if not streams and checkpoint is not None and not self._hooks.retry_kinds:
                 self._ledger.record([], checkpoint, self.recovered.epoch)
-            self._opened_s = None
         return self.unreported()
 
     def unreported(self) -> Ack:
@@ -196,10 +190,6 @@ class Store:
     def has_open_rows(self) -> bool:
         """Whether anything has been taken that is not durable yet."""
         return any(stream.is_open for stream in (self._data, self._failed, self._skipped))
-
-    def opened_age_s(self, now_s: float) -> float:
-        """Seconds since the oldest uncommitted outcome was taken, by the store's clock; 0 when there is none."""
-        return 0.0 if self._opened_s is None or not self.has_open_rows else now_s - self._opened_s
 
     def dead_letters(self, kinds: Collection[FailureKind] | None = None) -> Iterator[Failed]:
         """The items (or bad rows) that stand failed now, of these kinds; unaffected by what is written while iterating.
@@ -273,8 +263,6 @@ class Store:
         self._bytes_here += shard.bytes
         self._accounts.add(shard)
         self._taken.run_optimize()
-        if not self.has_open_rows:
-            self._opened_s = None
 
     def _claim(self, outcomes: Sequence[Outcome]) -> None:
         """An item ends once: the last line of defence against writing anything twice. About 0.05 µs per item."""

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ShardOptions:
     """How shards are cut and written. A shard is committed by the write that brings it to `rows_max` rows or to
-    `bytes_max` bytes of uncompressed bodies, so it may exceed them by one batch; `seconds_max` is for the caller,
-    who asks `opened_age_s` and calls `commit`. `compression_level` is zstd's, 1 to 22.
+    `bytes_max` bytes of uncompressed bodies, so it may exceed them by one batch. How old a shard may get is
+    the writer's to know. `compression_level` is zstd's, 1 to 22.
     """
 
     rows_max: int = 8192
     bytes_max: int = 256 << 20
-    seconds_max: float = 30.0
     durability: Durability = "power"
     format: Format = "parquet"
     include_body: bool = True
@@ -52,5 +51,4 @@ class StoreHooks:
     """What a store is told from outside and does not decide."""
 
     on_step: Callable[[str], None]
-    clock: Callable[[], float]
     retry_kinds: frozenset[FailureKind]
