@@ -64,7 +64,14 @@ class Attempts:
                 self._observe(item, result)
             dispatcher.release(item.host)
             if isinstance(result, Response):
-                await self._process(item, result)
+                self._arrived(item, result)
+                inline = self._runner.inline
+                try:
+                    made = inline(result) if inline is not None else await self._runner.run(result)
+                except BaseException:
+                    self._state.credits.body_gone(len(result.body))
+                    raise
+                self._processed(item, result, made)
             else:
                 self._attempt_failed(item, result)
 
@@ -79,18 +86,16 @@ class Attempts:
             sample.was_pushed_back = is_throttled(result)
         self._state.frontier.observe(item.host, sample, self._now_s())
 
-    async def _process(self, item: Item, response: Response) -> None:
+    def _arrived(self, item: Item, response: Response) -> None:
         state = self._state
         body_bytes = len(response.body)
         state.credits.body_arrived(body_bytes)
         state.counters.success(item.host, body_bytes, response.ttfb_s, response.total_s)
         self._budget.record_success(item.host)
-        inline = self._runner.inline
-        try:
-            result: Result = inline(response) if inline is not None else await self._runner.run(response)
-        except BaseException:
-            state.credits.body_gone(body_bytes)
-            raise
+
+    def _processed(self, item: Item, response: Response, result: Result) -> None:
+        state = self._state
+        body_bytes = len(response.body)
         if isinstance(result, Failure):
             state.credits.body_gone(body_bytes)
             self._failed(item, result)

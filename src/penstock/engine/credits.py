@@ -28,7 +28,8 @@ class Credits:
 
     def may_start(self, in_flight: int, buffered_bytes: int) -> bool:
         """May one more fetch start, with `in_flight` running that have received `buffered_bytes` so far?"""
-        used_bytes = self.used_bytes(in_flight, buffered_bytes)
+        reserved_bytes = in_flight * self.body_bytes_mean
+        used_bytes = self.waiting_bytes + (reserved_bytes if reserved_bytes > buffered_bytes else buffered_bytes)
         return used_bytes == 0 or used_bytes + self.body_bytes_mean <= self.bytes_max
 
     def used_bytes(self, in_flight: int, buffered_bytes: int) -> float:

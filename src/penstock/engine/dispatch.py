@@ -9,12 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from penstock.engine.credits import Credits
 from penstock.model import Item
 from penstock.policy.frontier import Frontier
 
 _SOONEST_S = 0.0005
+
+
+class Buffering(Protocol):
+    """What of the transport concerns memory."""
+
+    @property
+    def buffered_bytes(self) -> int: ...
 
 
 class Dispatcher:
@@ -26,13 +34,13 @@ class Dispatcher:
         credits_: Credits,
         *,
         loop: asyncio.AbstractEventLoop,
-        buffered_bytes: Callable[[], int],
+        transport: Buffering,
         on_starved: Callable[[], None],
     ) -> None:
         self._frontier = frontier
         self._credits = credits_
         self._loop = loop
-        self._buffered_bytes = buffered_bytes
+        self._transport = transport
         self._on_starved = on_starved
         self._waiters: deque[asyncio.Future[Item | None]] = deque()
         self._timer: asyncio.Handle | None = None  # uvloop makes a plain handle, without `when`, of one due now
@@ -53,7 +61,7 @@ class Dispatcher:
         """An item that may start now, or None. A worker calls this first, and `wait` only after None."""
         if self._is_closed:
             return None
-        if not self._credits.may_start(self._frontier.in_flight, self._buffered_bytes()):
+        if not self._credits.may_start(self._frontier.in_flight, self._transport.buffered_bytes):
             self.is_short_of_bytes = True
             return None
         return self._frontier.pop(self._loop.time())

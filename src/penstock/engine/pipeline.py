@@ -214,7 +214,7 @@ class Pipeline:
             state.frontier,
             state.credits,
             loop=loop,
-            buffered_bytes=lambda: self._transport.buffered_bytes,
+            transport=self._transport,
             on_starved=state.starved,
         )
         admission = Admission(state, self._source, self._resume, reader)
