@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from penstock.cli.options import settings_of
-from penstock.config import Settings, build_job, settings_from_toml
+from penstock.config import Settings, build_job
 
 Command = Callable[..., Any]
 
@@ -95,10 +95,6 @@ def test_every_flag_of_a_run_reaches_a_setting_of_the_library() -> None:
     for command in (fetch, retry):
         given = {parameter.name or "": ("x",) for parameter in command.params if parameter.expose_value}
         assert set(settings_of(given)) <= set(Settings.__annotations__), command.name
-
-
-def test_toml_keys_become_settings() -> None:
-    assert settings_from_toml({"max-per-host": 2, "rate": "5/s"}) == {"max_per_host": 2, "rate": "5/s"}
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "--version"])
