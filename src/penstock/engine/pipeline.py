@@ -218,9 +218,11 @@ class Pipeline:
             on_starved=state.starved,
         )
         admission = Admission(state, self._source, self._resume, reader)
+        sink = self._sink
         writer = Writer(
             state,
-            self._sink if is_async_sink(self._sink) else ThreadedSink(self._sink, writer_caller),  # type: ignore[arg-type]
+            # A TypeGuard (TypeIs needs Python 3.13) says nothing of the other branch.
+            sink if is_async_sink(sink) else ThreadedSink(sink, writer_caller),  # type: ignore[arg-type]
             seconds_max=options.shard_seconds_max,
             on_acknowledged=admission.credits_freed,
         )
