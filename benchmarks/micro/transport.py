@@ -149,7 +149,8 @@ async def transport(base: str, n: int) -> float:
 
 
 async def engine(base: str, n: int) -> float:
-    from penstock.engine.pipeline import EngineOptions, Pipeline
+    from penstock.engine.options import EngineOptions
+    from penstock.engine.pipeline import Pipeline
     from penstock.fetch.curl import CurlTransport
     from penstock.fetch.options import FetchOptions
     from penstock.model import Ack, Outcome

@@ -13,14 +13,15 @@ from penstock.version import __version__
 
 if TYPE_CHECKING:
     from penstock.api import Record, run, stream
-    from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
+    from penstock.engine.options import EngineOptions
+    from penstock.engine.pipeline import Pipeline, RunResult
     from penstock.errors import ConfigError, PenstockError
     from penstock.fetch.callable import FunctionTransport
     from penstock.model import Failure, Item, Response
 
 _HOME = {
     "ConfigError": "penstock.errors",
-    "EngineOptions": "penstock.engine.pipeline",
+    "EngineOptions": "penstock.engine.options",
     "Failure": "penstock.model",
     "FunctionTransport": "penstock.fetch.callable",
     "Item": "penstock.model",

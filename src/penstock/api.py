@@ -92,7 +92,7 @@ async def stream(
     transport: Transport = FunctionTransport(fetch) if fetch is not None else _curl(job, source.columns)
     handover = _Handover(source.columns)
     # Records are handed over as they come.
-    options = replace(job.engine, items_max=ahead, batch_items=64, wake_items=1)
+    options = replace(job.engine, items_max=ahead, batch_items=64, wake_items=1, telemetry=False)
     task = asyncio.create_task(handover.run(Pipeline(source, transport, handover, runner=runner, options=options)))
     try:
         while (records := await handover.next()) is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 from penstock.engine.job import Job
-from penstock.engine.pipeline import EngineOptions
+from penstock.engine.options import EngineOptions
 from penstock.engine.storeoptions import ShardOptions
 from penstock.errors import ConfigError
 from penstock.fetch.options import DEFAULT_USER_AGENT, FetchOptions
@@ -76,6 +76,8 @@ class Settings(TypedDict, total=False):
     memory: int | str
     window: int | None
     drain_timeout: float | str
+    telemetry: bool
+    probe: bool
     seed: int | None
     resume: bool
     overwrite: bool
@@ -107,6 +109,8 @@ def build_job(inputs: Sequence[str], out: str | Path, settings: Settings) -> Job
         shard_seconds_max=read.duration_s("shard_seconds", 30.0),
         drain_s=read.duration_s("drain_timeout", 25.0),
         seed=settings.get("seed"),
+        telemetry=bool(settings.get("telemetry", True)),
+        probe=bool(settings.get("probe", True)),
     )
     job = read.build(
         Job,

@@ -226,9 +226,14 @@ Outcome: TypeAlias = Written | Skipped | Failed
 
 @dataclass(slots=True)
 class Ack:
-    """What a sink has made durable since it was last asked. `ids` are item ids; counts are items, not records."""
+    """What a sink has made durable since it was last asked. `ids` are item ids; counts are items, not records.
+
+    `shards` of records, and `bytes_durable` in all files committed; 0 where a sink has no such thing.
+    """
 
     ids: list[int] = field(default_factory=list)
     written: int = 0
     failed: int = 0
     skipped: int = 0
+    shards: int = 0
+    bytes_durable: int = 0

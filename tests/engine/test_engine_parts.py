@@ -158,11 +158,12 @@ def test_a_cancelled_call_ends_in_its_thread_and_harms_nobody() -> None:
 def test_a_loop_that_was_blocked_looks_at_no_deadline_at_once() -> None:
     """Ten minutes of suspend, or a blocking call: nothing is swept until the loop has run freely for a second."""
     swept: list[float] = []
+    seen: list[float] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        pulse = asyncio.create_task(beat(LoopLag(), rounds=lambda _now_s: None, sweep=swept.append))
+        pulse = asyncio.create_task(beat(LoopLag(), look=seen.append, rounds=lambda _now_s: None, sweep=swept.append))
         await asyncio.sleep(3.5)
         loop.jump(600)
         await asyncio.sleep(3)
@@ -173,3 +174,4 @@ def test_a_loop_that_was_blocked_looks_at_no_deadline_at_once() -> None:
     assert len([now_s for now_s in swept if now_s < 4]) == 4
     assert min(after) >= 604.5
     assert len(after) >= 2
+    assert len(seen) > 300, "it is looked at on every beat"

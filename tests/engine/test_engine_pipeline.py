@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.engine.admit import ResumePoint
-from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
+from penstock.engine.options import EngineOptions
+from penstock.engine.pipeline import Pipeline, RunResult
 from penstock.engine.threads import InlineCaller
 from penstock.errors import SinkError, SourceError
 from penstock.model import BadRow, Failed, Failure, Item, Response, Skipped, Written
 from penstock.policy.concurrency import Sample
 from penstock.policy.rate import Rate
 from penstock.policy.retry import RetryPolicy
+from penstock.process.options import Decision
 from penstock.testing import ListSource, MemorySink, ScriptedTransport, answer, run_virtual
 
 
@@ -203,7 +205,7 @@ def test_bad_rows_become_dead_letters_in_place() -> None:
 
 
 class FunctionRunner:
-    decision = None
+    decision = Decision("inline", "of this test")
 
     def __init__(self, function: Callable[[Response], Any]) -> None:
         self.inline = function

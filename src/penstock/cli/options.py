@@ -14,6 +14,7 @@ import click
 
 from penstock.errors import ConfigError
 
+_FREE_PORT = "127.0.0.1:0"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -127,6 +128,15 @@ _OUTPUT = (
         "--drain-timeout", metavar="TIME", help="Grace for what is in flight when told to stop. [default: 25s]"
     ),
     click.option("--seed", type=int, metavar="N", help="Seed of the retry jitter."),
+    click.option(
+        "--telemetry/--no-telemetry", default=True, show_default=True, help="Keep the time series; judge what limits."
+    ),
+    click.option(
+        "--probe/--no-probe",
+        default=True,
+        show_default=True,
+        help="Lower -j for a moment now and then to learn what it is worth.",
+    ),
 )
 _SHOW = (
     click.option(
@@ -141,6 +151,14 @@ _SHOW = (
         default="auto",
         show_default=True,
         help="Live view; plain: a line every 5 s.",
+    ),
+    click.option(
+        "--dashboard",
+        is_flag=False,
+        flag_value=_FREE_PORT,
+        metavar="[HOST:PORT]",
+        callback=lambda _ctx, _param, where: _read_dashboard(where),
+        help="Serve a live page with controls there; alone: on a free port of this machine.",
     ),
     click.option(
         "--log-format",
@@ -162,7 +180,9 @@ _SHOW = (
     click.option("-v", "--verbose", is_flag=True, help="A table of hosts in the live view."),
 )
 
-NOT_SETTINGS = frozenset({"inputs", "out", "stats", "progress", "log_format", "quiet", "verbose", "dry_run", "kind"})
+NOT_SETTINGS = frozenset(
+    {"inputs", "out", "stats", "progress", "dashboard", "log_format", "quiet", "verbose", "dry_run", "kind"}
+)
 
 
 def run_options(function: F) -> F:
@@ -170,6 +190,15 @@ def run_options(function: F) -> F:
     for option in reversed((*_FETCH, *_PROCESS, *_OUTPUT, *_SHOW)):
         function = option(function)
     return function
+
+
+def _read_dashboard(where: str | None) -> str | None:
+    """`--dashboard` takes the next word for its value, so that one is looked at before anything else is found wrong."""
+    from penstock.perf.dashboard.address import parse_address
+
+    if where is None or where.lower() == "false":
+        return None
+    return _FREE_PORT if where.lower() == "true" else str(parse_address(where))
 
 
 def settings_of(parameters: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from time import perf_counter
 from typing import assert_never
 
 from penstock.engine.dispatch import Dispatcher
@@ -49,6 +50,7 @@ class Attempts:
         self._sample = Sample(None)
         self._is_lagging = is_lagging
         self._is_adaptive = is_adaptive
+        self._has_function = runner.decision.mode != "none"
 
     async def work(self) -> None:
         """Work until the dispatcher closes."""
@@ -67,7 +69,14 @@ class Attempts:
                 self._arrived(item, result)
                 inline = self._runner.inline
                 try:
-                    made = inline(result) if inline is not None else await self._runner.run(result)
+                    if inline is None:
+                        made = await self._runner.run(result)
+                    elif self._has_function:
+                        started_s = perf_counter()
+                        made = inline(result)
+                        self._state.counters.process_s += perf_counter() - started_s
+                    else:
+                        made = inline(result)
                 except BaseException:
                     self._state.credits.body_gone(len(result.body))
                     raise
@@ -90,7 +99,8 @@ class Attempts:
         state = self._state
         body_bytes = len(response.body)
         state.credits.body_arrived(body_bytes)
-        state.counters.success(item.host, body_bytes, response.ttfb_s, response.total_s)
+        connecting_s = (response.dns_s, response.connect_s, response.tls_s) if response.connect_s else None
+        state.counters.success(item.host, body_bytes, response.ttfb_s, response.total_s, connecting_s)
         self._budget.record_success(item.host)
 
     def _processed(self, item: Item, response: Response, result: Result) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from penstock.engine.pipeline import EngineOptions
+from penstock.engine.options import EngineOptions
 from penstock.errors import ConfigError
 
 _OWN = 40  # ledger, lock, input, shards, pipes of the loop and of worker processes

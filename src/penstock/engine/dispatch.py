@@ -48,10 +48,23 @@ class Dispatcher:
         self._is_wake_due = False
         self._is_closed = False
         self.is_short_of_bytes = False
+        self.is_paused = False
+        # Sums of times, so that seconds in flight are known exactly without a timer on each item.
+        self._taken_s = 0.0
+        self._released_s = 0.0
 
     @property
     def idle_workers(self) -> int:
         return len(self._waiters)
+
+    @property
+    def is_closed(self) -> bool:
+        """No more items will be handed out."""
+        return self._is_closed
+
+    def slot_s(self) -> float:
+        """Attempts in flight, integrated over time so far: seconds in which a place was held."""
+        return self._released_s - self._taken_s + self._frontier.in_flight * self._loop.time()
 
     def now_s(self) -> float:
         """The clock that the frontier's times are in."""
@@ -59,12 +72,16 @@ class Dispatcher:
 
     def take(self) -> Item | None:
         """An item that may start now, or None. A worker calls this first, and `wait` only after None."""
-        if self._is_closed:
+        if self._is_closed or self.is_paused:
             return None
         if not self._credits.may_start(self._frontier.in_flight, self._transport.buffered_bytes):
             self.is_short_of_bytes = True
             return None
-        return self._frontier.pop(self._loop.time())
+        now_s = self._loop.time()
+        item = self._frontier.pop(now_s)
+        if item is not None:
+            self._taken_s += now_s
+        return item
 
     async def wait(self) -> Item | None:
         """Wait for an item; None when there will be no more."""
@@ -84,7 +101,9 @@ class Dispatcher:
 
     def release(self, host: str) -> None:
         """A fetch ended: its permit comes back."""
-        self._frontier.release(host, self._loop.time())
+        now_s = self._loop.time()
+        self._released_s += now_s
+        self._frontier.release(host, now_s)
         if self._waiters:
             self.wake()
 
@@ -121,7 +140,7 @@ class Dispatcher:
 
     def _arm(self) -> None:
         due_s = self._frontier.next_due_s()
-        if due_s is None or self._is_closed or self.is_short_of_bytes:
+        if due_s is None or self._is_closed or self.is_paused or self.is_short_of_bytes:
             return
         if self._timer is not None:
             if self._timer_due_s <= due_s:

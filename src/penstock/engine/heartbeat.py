@@ -16,9 +16,15 @@ _SWEEP_S = 1.0
 _BLOCKED_S = 1.0
 
 
-async def beat(lag: LoopLag, *, rounds: Callable[[float], None], sweep: Callable[[float], None]) -> None:
-    """Run until cancelled. `rounds(now_s)` is called every 0.25 s, `sweep(now_s)` every second, but not when the loop
-    itself was blocked: a transfer must not be called overdue because nobody looked."""
+async def beat(
+    lag: LoopLag,
+    *,
+    look: Callable[[float], None],
+    rounds: Callable[[float], None],
+    sweep: Callable[[float], None],
+) -> None:
+    """Run until cancelled. `look(now_s)` is called on every beat, `rounds(now_s)` every 0.25 s, `sweep(now_s)` every
+    second, but not when the loop itself was blocked: a transfer must not be called overdue because nobody looked."""
     loop = asyncio.get_running_loop()
     next_round_s = next_sweep_s = loop.time()
     while True:
@@ -26,6 +32,7 @@ async def beat(lag: LoopLag, *, rounds: Callable[[float], None], sweep: Callable
         await asyncio.sleep(_BEAT_S)
         now_s = loop.time()
         lag.record(expected_s, now_s)
+        look(now_s)
         if now_s - expected_s > _BLOCKED_S:
             next_sweep_s = now_s + _SWEEP_S
         if now_s >= next_round_s:

@@ -10,28 +10,35 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from penstock.engine.admit import IdSet, ResumePoint
 from penstock.engine.descriptors import DescriptorFit, fit_descriptors
 from penstock.engine.drain import Signals
-from penstock.engine.pipeline import EngineOptions, Pipeline, RunResult
+from penstock.engine.options import EngineOptions
+from penstock.engine.pipeline import Pipeline, RunResult
 from penstock.engine.rundir import RunDir
+from penstock.engine.runfacts import function_name, run_facts, settings_shown, write_stats
+from penstock.engine.seriesfile import SERIES_NAME, SeriesFile
 from penstock.engine.store import Store
 from penstock.engine.storeoptions import ShardOptions
+from penstock.engine.threads import DaemonThread
 from penstock.errors import ConfigError, SinkError
 from penstock.fetch.options import FetchOptions
+from penstock.fetch.transport import Transport
 from penstock.model import FailureKind
 from penstock.policy.addresses import AddressPolicy
-from penstock.process.options import ProcessOptions, Runner
+from penstock.process.options import ProcessOptions
 from penstock.process.runner import make_runner
 from penstock.sources.options import SourceOptions
 from penstock.sources.source import Source
 from penstock.telemetry.counters import Counters, Earlier
+from penstock.telemetry.machinefacts import machine_facts
+from penstock.telemetry.observed import Observed
 from penstock.telemetry.snapshot import Snapshot
-from penstock.telemetry.stats import RunFacts, summary_dict
+from penstock.telemetry.stats import RunFacts
 from penstock.version import __version__
 
 if TYPE_CHECKING:
@@ -44,7 +51,8 @@ _MARKER_NAME = "process.marker"
 @dataclass(frozen=True)
 class Job:
     """Everything a run is told. `on_existing`: what to do when `out` holds a run. "auto" resumes it if it is of the
-    same input and refuses it otherwise, "resume" goes on even if the input looks different, "overwrite" starts anew."""
+    same input and refuses it otherwise, "resume" goes on even if the input looks different, "overwrite" starts anew.
+    `wrap_transport` may put something around the transport, say, what traces each attempt."""
 
     inputs: tuple[str, ...]
     out: Path
@@ -55,16 +63,18 @@ class Job:
     shards: ShardOptions = field(default_factory=ShardOptions)
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     on_existing: Literal["auto", "resume", "overwrite"] = "auto"
+    wrap_transport: Callable[[Transport], Transport] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How a job ended: `run` as the engine says, `snapshot` of the end, `facts` for the summary, `note` what the user
-    should know besides (may be empty)."""
+    """How a job ended: `run` as the engine says, `snapshot` of the end, `facts` for the summary, `observed` the series
+    and the verdict (None without telemetry), `note` what the user should know besides (may be empty)."""
 
     run: RunResult
     snapshot: Snapshot
     facts: RunFacts
+    observed: Observed | None = None
     note: str = ""
 
     @property
@@ -192,7 +202,7 @@ def _prepare(
         "inputs": before.get("inputs") if fingerprint is None else list(map(_shown, job.inputs)),
         "fingerprint": before.get("fingerprint") if fingerprint is None else fingerprint,
         "output_format": job.shards.format,
-        "process": _function_name(job.process.function),
+        "process": function_name(job.process.function),
         "created": before.get("created") or _now(),
         "started": _now(),
         "state": "running",
@@ -229,13 +239,17 @@ async def _run(
     from penstock.fetch.curl import CurlTransport
 
     store, run_dir = prepared.store, prepared.run_dir
+    series = SeriesFile(run_dir.internal / SERIES_NAME, str(prepared.run["started"])) if job.engine.telemetry else None
+    writer = DaemonThread("penstock-writer")
     runner = make_runner(job.process, run_dir.internal / _MARKER_NAME)
-    transport = CurlTransport(
+    transport: Transport = CurlTransport(
         job.fetch,
         refusal=job.addresses.refusal,
         columns=source.columns,
         connections_max=prepared.fit.connections_max,
     )
+    if job.wrap_transport is not None:
+        transport = job.wrap_transport(transport)
     counters = Counters(earlier)
     pipeline = Pipeline(
         source,
@@ -246,6 +260,8 @@ async def _run(
         counters=counters,
         resume=point,
         on_round=watcher.on_round,
+        on_window=None if series is None else series.collector(writer.post),
+        writer_caller=writer,
         total_hint=total,
     )
     with Signals(asyncio.get_running_loop()) if handle_signals else nullcontext() as signals:
@@ -255,17 +271,23 @@ async def _run(
             watcher.started(pipeline)
             run = await pipeline.run()
         finally:
+            writer.close()
             await runner.aclose()
             await transport.aclose()
     counters.shards, counters.bytes_durable = store.committed_here()
     snapshot = pipeline.snapshot(hosts_max=50)
-    facts = _facts(job, run_dir, runner, run, pipeline.held_items)
+    facts = run_facts(job.shards.format, run_dir, runner, run, pipeline.held_items)
+    observed = None
+    if pipeline.observer is not None:
+        observed = replace(pipeline.observer.observed(), settings=settings_shown(job), machine=machine_facts())
+    if series is not None:
+        series.flush()
     if run.error is not None:
         pipeline.acknowledge(store.unreported())  # committed before the output broke, and told to nobody yet
     with suppress(SinkError):  # the run's own error says that the output is broken
         run_dir.write_run({**prepared.run, **_ending(prepared, run), "ended": _now()})
-    _write_stats(run_dir, snapshot, facts)
-    return JobResult(run, snapshot, facts, prepared.fit.note)
+    write_stats(run_dir, snapshot, facts, observed)
+    return JobResult(run, snapshot, facts, observed, prepared.fit.note)
 
 
 def _resume_point(checkpoint: tuple[int, str] | None, done: IdSet) -> ResumePoint:
@@ -278,39 +300,6 @@ def _ending(prepared: _Prepared, run: RunResult) -> dict[str, object]:
     if prepared.is_retry:
         return {"state": prepared.before.get("state", run.state), "items_total": prepared.before.get("items_total", 0)}
     return {"state": run.state, "items_total": run.counters.admitted if run.state == "complete" else 0}
-
-
-def _facts(job: Job, run_dir: RunDir, runner: Runner, run: RunResult, held: int) -> RunFacts:
-    out = str(run_dir.root)
-    suffix = job.shards.format
-    stop_reason = ""
-    if run.state == "stopped":
-        stop_reason = str(run.error) if run.error is not None else "stopped"
-    elif run.state == "interrupted":
-        stop_reason = f"interrupted by {run.signal.name}" if run.signal is not None else "interrupted"
-    read_with = f"""import glob, pyarrow.dataset as ds; ds.dataset(glob.glob("{out}/*.parquet"))"""
-    return RunFacts(
-        data=f"{out}/*.{suffix}",
-        read_with=f'pandas.read_json("{out}/00000.{suffix}", lines=True)' if suffix != "parquet" else read_with,
-        failures_command=f"penstock status {out} --failures all",
-        retry_command=f"penstock retry {out}",
-        held=held,
-        stop_reason=stop_reason,
-        process_mode=runner.decision.mode,
-        process_reason=runner.decision.reason,
-        cpu_s=_cpu_s(),
-        memory_bytes_max=_memory_bytes_max(),
-    )
-
-
-def _write_stats(run_dir: RunDir, snapshot: Snapshot, facts: RunFacts) -> None:
-    import json
-
-    from penstock.sinks.disk import Disk
-
-    content = json.dumps(summary_dict(snapshot, facts), indent=2, default=str).encode() + b"\n"
-    with suppress(SinkError):  # a full disk: the run's own error says so already
-        run_dir.replace_file(run_dir.internal / "stats.json", content, Disk("process"))
 
 
 def _locked(run_dir: RunDir) -> _Released:
@@ -327,12 +316,6 @@ class _Released:
         self._lock.release()
 
 
-def _function_name(function: object) -> str | None:
-    if function is None or isinstance(function, str):
-        return function
-    return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(function))}"
-
-
 def _shown(name: str) -> str:
     from penstock.fetch.classify import redact
 
@@ -341,19 +324,3 @@ def _shown(name: str) -> str:
 
 def _now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-
-
-def _cpu_s() -> float:
-    import os
-
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
-def _memory_bytes_max() -> int | None:
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

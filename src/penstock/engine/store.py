@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.engine.accounts import Accounts, Counts
+from penstock.engine.busyclock import BusyClock
 from penstock.engine.deadletters import live_letters, read_letters, read_lines
 from penstock.engine.ledger import Checkpoint, Ledger
 from penstock.engine.recovery import RECOVERY_STEPS, Recovered, recover
@@ -71,6 +72,7 @@ class Store:
         self._next_number = _next_numbers(recovered.shards)
         recovered.shards.clear()  # the bitmaps say it all; memory must not grow with the number of shards
         self._ack = Ack()
+        self.commit_clock = BusyClock()
         self._shards_here = self._bytes_here = 0
         self._broken: SinkError | None = None
         self._is_closed = False
@@ -248,7 +250,8 @@ class Store:
         def record(manifest: Manifest) -> None:
             self._ledger.record([manifest], checkpoint, self.recovered.epoch)
 
-        shard = commit_shard(self._disk, self._places, file, draft, record, self._hooks.on_step)
+        with self.commit_clock:
+            shard = commit_shard(self._disk, self._places, file, draft, record, self._hooks.on_step)
         self._next_number[stream.stream] = shard.number + 1
         self._ack.ids += stream.ids
         match stream.stream:
@@ -259,6 +262,8 @@ class Store:
             case "skipped":
                 self._ack.skipped += shard.items
         stream.done()
+        self._ack.shards += shard.stream == "data"
+        self._ack.bytes_durable += shard.bytes
         self._shards_here += shard.stream == "data"
         self._bytes_here += shard.bytes
         self._accounts.add(shard)

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
+from penstock.engine.busyclock import BusyClock
 from penstock.engine.state import RunState
 from penstock.engine.threads import Caller
 from penstock.model import Ack, Outcome, Written
@@ -95,6 +96,8 @@ class Writer:
         counters.written += ack.written
         counters.failed += ack.failed
         counters.skipped += ack.skipped
+        counters.shards += ack.shards
+        counters.bytes_durable += ack.bytes_durable
         state.credits.items -= len(ack.ids)
         state.low_water.acknowledge(ack.ids)
         self._uncommitted -= len(ack.ids)
@@ -104,17 +107,38 @@ class Writer:
 
 
 class ThreadedSink:
-    """A blocking sink as an async one: its calls run on `caller`, one at a time."""
+    """A blocking sink as an async one: its calls run on `caller`, one at a time. `busy` runs while one does."""
 
-    def __init__(self, sink: Sink, caller: Caller) -> None:
+    def __init__(self, sink: Sink, caller: Caller, busy: BusyClock) -> None:
         self._sink = sink
         self._caller = caller
+        self._busy = busy
 
     async def write(self, outcomes: Sequence[Outcome], checkpoint: tuple[int, str] | None = None) -> Ack:
-        return await self._caller.call(self._sink.write, outcomes, checkpoint)
+        return await self._caller.call(self._timed, self._sink.write, outcomes, checkpoint)
 
     async def commit(self, checkpoint: tuple[int, str] | None = None) -> Ack:
-        return await self._caller.call(self._sink.commit, checkpoint)
+        return await self._caller.call(self._timed, self._sink.commit, checkpoint)
+
+    def _timed(self, call: Callable[..., Ack], *arguments: object) -> Ack:
+        with self._busy:  # here in the thread: the loop may be late to hear of the end
+            return call(*arguments)
+
+
+class TimedSink:
+    """An async sink whose time is taken: `busy` runs while it is awaited."""
+
+    def __init__(self, sink: AsyncSink, busy: BusyClock) -> None:
+        self._sink = sink
+        self._busy = busy
+
+    async def write(self, outcomes: Sequence[Outcome], checkpoint: tuple[int, str] | None = None) -> Ack:
+        with self._busy:
+            return await self._sink.write(outcomes, checkpoint)
+
+    async def commit(self, checkpoint: tuple[int, str] | None = None) -> Ack:
+        with self._busy:
+            return await self._sink.commit(checkpoint)
 
 
 def is_async_sink(sink: Sink | AsyncSink) -> TypeGuard[AsyncSink]:

@@ -60,3 +60,22 @@ class FixedLimiter:
 
     def observe(self, sample: Sample, now_s: float) -> None:
         """Does nothing."""
+
+
+class SettableLimiter:
+    """A limit that its owner may change while the run goes on: by hand (`value`), and for a moment (`lowered`).
+
+    `lowered` is None, or a limit below `value` that is in force for now. Both ≥ 1.
+    """
+
+    __slots__ = ("lowered", "value")
+
+    def __init__(self, limit: int) -> None:
+        self.value = FixedLimiter(limit).limit()
+        self.lowered: int | None = None
+
+    def limit(self) -> int:
+        return self.value if self.lowered is None else self.lowered
+
+    def observe(self, sample: Sample, now_s: float) -> None:
+        """Does nothing."""

@@ -97,6 +97,8 @@ class Frontier:
         self._queued = 0
         self._delayed = 0
         self._in_flight = 0
+        self._full_hosts = 0
+        self._parked_hosts = 0
         self._now_s = 0.0  # the latest time seen
 
     def push(self, item: Item) -> None:
@@ -147,6 +149,7 @@ class Frontier:
         if host.state == _FULL:
             if host.in_flight < host.limiter.limit():
                 host.state = _READY
+                self._full_hosts -= 1
                 self._ring.append(host)
         elif host.in_flight == 0 and host.state == _IDLE and host.delayed == 0:
             self._idle[host_name] = host
@@ -215,6 +218,25 @@ class Frontier:
         return self._in_flight
 
     @property
+    def queued_count(self) -> int:
+        """Items that wait for a permit or for their host, not for a time of their own."""
+        return self._queued
+
+    @property
+    def full_hosts(self) -> int:
+        """Hosts with items queued that were at their limit when their turn came."""
+        return self._full_hosts
+
+    @property
+    def parked_hosts(self) -> int:
+        """Hosts with items queued that a pause or their rate holds back."""
+        return self._parked_hosts
+
+    def is_rate_closed(self, now_s: float) -> bool:
+        """Whether the run's own rate allows no start at `now_s`."""
+        return self._gate is not None and now_s < self._gate.earliest_s()
+
+    @property
     def deferred_count(self) -> int:
         return len(self._deferred)
 
@@ -250,6 +272,7 @@ class Frontier:
             host = ring.popleft()
             if host.in_flight >= host.limiter.limit():
                 host.state = _FULL
+                self._full_hosts += 1
             elif host.paused_until_s > now_s or (host.gate is not None and host.gate.earliest_s() > now_s):
                 self._park(host)
             elif host.in_flight >= share and ring and over_share is None:
@@ -262,6 +285,7 @@ class Frontier:
 
     def _park(self, host: _Host) -> None:
         host.state = _PARKED
+        self._parked_hosts += 1
         due_s = host.paused_until_s
         if host.gate is not None:
             due_s = max(due_s, host.gate.earliest_s())
@@ -281,6 +305,7 @@ class Frontier:
                 self._queued += 1
             # A parked host whose pause was prolonged meanwhile finds out on its turn, like any other in the ring.
             if item is None or host.state == _IDLE:
+                self._parked_hosts -= item is None
                 host.state = _READY
                 self._ring.append(host)
 

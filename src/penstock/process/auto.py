@@ -135,13 +135,15 @@ class AutoRunner:
         self._samples, self._probes = [], []
         match self.decision.mode:
             case "thread":
-                self._inner = self._places.make_threads(self.decision)
-                self.inline = None
+                self._move(self._places.make_threads(self.decision))
             case "process":
-                self._inner = self._places.make_processes(self.decision)
-                self.inline = None
+                self._move(self._places.make_processes(self.decision))
             case _:
                 self.inline = self._spot_checked()
+
+    def _move(self, runner: Runner) -> None:
+        self._inner, self.inline = runner, None
+        self.decision = runner.decision
 
     def _spot_checked(self) -> InlineCall:
         call, wall = self._places.call, self._clocks.wall

@@ -43,7 +43,7 @@ class Decision:
     """Where the function runs and why; `mode` is "none" without a function.
 
     `median_s` and `mean_s` are seconds per call over the `calls` that were measured (the slowest of them left out of
-    the mean: the first call often pays for imports); None where nothing was measured.
+    the mean: the first call often pays for imports); None where nothing was measured. `workers`: calls at once there.
     """
 
     mode: Literal["none", "measuring", "inline", "thread", "process"]
@@ -51,6 +51,7 @@ class Decision:
     median_s: float | None = None
     mean_s: float | None = None
     calls: int = 0
+    workers: int = 1
 
 
 class Runner(Protocol):

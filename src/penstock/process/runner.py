@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,7 +103,7 @@ class _Plan:
 
         # A function that waits profits from more threads than cores; the standard library's default for the same case.
         workers = self.options.workers or min(32, available_cores() + 4)
-        return ThreadRunner(self.function, workers, decision, marker)
+        return ThreadRunner(self.function, workers, replace(decision, workers=workers), marker)
 
     def processes(self, decision: Decision) -> Runner:
         from penstock.process.pool import ProcessRunner  # with subprocess and tempfile: 30 ms of start-up
@@ -111,7 +111,8 @@ class _Plan:
 
         assert isinstance(self.where, Portable)
         setup = Setup(self.where, os.getpid(), self.options.result_bytes_max, self.options.worker_memory_bytes)
-        return ProcessRunner(setup, self.options.workers or available_cores(), self.options.timeout_s, decision)
+        workers = self.options.workers or available_cores()
+        return ProcessRunner(setup, workers, self.options.timeout_s, replace(decision, workers=workers))
 
 
 def _plan(options: ProcessOptions, clocks: Clocks | None) -> _Plan:

@@ -78,23 +78,36 @@ class Counters:
     __slots__ = (
         "_hosts_max",
         "admitted",
+        "answers",
         "attempts",
+        "body",
+        "body_sum_s",
         "bytes_body",
         "bytes_durable",
+        "connect",
+        "connect_sum_s",
+        "connects",
         "deferred",
+        "dns",
+        "dns_sum_s",
         "earlier",
         "ended",
         "examples",
         "failed",
         "failures",
         "hosts",
+        "process_s",
         "records",
         "retries",
         "shards",
         "skipped",
         "throttled",
+        "tls",
+        "tls_sum_s",
         "total",
+        "total_sum_s",
         "ttfb",
+        "ttfb_sum_s",
         "written",
     )
 
@@ -108,6 +121,8 @@ class Counters:
         self.ended = 0
         self.records = 0
         self.attempts = 0
+        self.answers = 0
+        self.connects = 0
         self.retries = 0
         self.deferred = 0
         self.throttled = 0
@@ -117,20 +132,54 @@ class Counters:
         self.failures: dict[FailureKind, int] = dict(self.earlier.failures)
         self.examples: dict[FailureKind, Example] = {}
         self.hosts: dict[str, HostCounters] = {}
-        self.ttfb = Histogram()
-        self.total = Histogram()
+        self.dns, self.connect, self.tls = Histogram(), Histogram(), Histogram()
+        self.ttfb, self.body, self.total = Histogram(), Histogram(), Histogram()
+        self.dns_sum_s = self.connect_sum_s = self.tls_sum_s = 0.0
+        self.ttfb_sum_s = self.body_sum_s = self.total_sum_s = 0.0
+        self.process_s = 0.0
         self._hosts_max = hosts_max
 
-    def success(self, host: str, body_bytes: int, ttfb_s: float, total_s: float) -> None:
-        """An attempt ended with a complete answer. Once per item, hot: 0.5 µs."""
+    def success(
+        self,
+        host: str,
+        body_bytes: int,
+        ttfb_s: float,
+        total_s: float,
+        connecting_s: tuple[float, float, float] | None = None,
+    ) -> None:
+        """An attempt ended with a complete answer. Once per item, hot: 0.8 µs.
+
+        `connecting_s`: seconds of name lookup, connection and TLS when a new connection was made, else None.
+        """
         row = self.hosts.get(host) or self._add_host(host)
         self.attempts += 1
+        self.answers += 1
         self.bytes_body += body_bytes
         row.answers += 1
         row.bytes_body += body_bytes
         row.ttfb_sum_s += ttfb_s
+        body_s = total_s - ttfb_s
+        if connecting_s is not None:
+            body_s -= self._connected(*connecting_s)
+        if body_s < 0.0:  # noqa: PLR1730 - max() costs 60 ns more, on every attempt
+            body_s = 0.0
+        self.ttfb_sum_s += ttfb_s
+        self.body_sum_s += body_s
+        self.total_sum_s += total_s
         self.ttfb.record(ttfb_s)
+        self.body.record(body_s)
         self.total.record(total_s)
+
+    def _connected(self, dns_s: float, connect_s: float, tls_s: float) -> float:
+        self.connects += 1
+        self.dns_sum_s += dns_s
+        self.connect_sum_s += connect_s
+        self.tls_sum_s += tls_s
+        self.dns.record(dns_s)
+        self.connect.record(connect_s)
+        if tls_s:
+            self.tls.record(tls_s)
+        return dns_s + connect_s + tls_s
 
     def attempt_failed(self, host: str, failure: Failure) -> None:
         """An attempt ended with a failure, whether it will be repeated or not."""

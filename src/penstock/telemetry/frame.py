@@ -19,6 +19,7 @@ from penstock.telemetry.format import (
     share_text,
     shortened,
 )
+from penstock.telemetry.flow import flow_facts
 from penstock.telemetry.lag import LATE_S
 from penstock.telemetry.rates import Rates
 from penstock.telemetry.snapshot import HostRow, Snapshot
@@ -41,6 +42,8 @@ def frame(snapshot: Snapshot, rates: Rates, *, width: int, height: int) -> list[
     lines = _progress(snapshot, rates, width)
     lines += flowed(_item_facts(snapshot), width)
     lines += flowed(_machine_facts(snapshot, rates), width)
+    if snapshot.window is not None:
+        lines += flowed(flow_facts(snapshot.window, snapshot.limited_by), width)
     kinds = failure_facts(snapshot.counters.failures, KINDS_MAX)
     if kinds:
         lines += flowed(kinds, width, first=("failures ", "bad"), indent=2)
@@ -68,6 +71,8 @@ def plain_line(snapshot: Snapshot, rates: Rates) -> str:
         facts.append([(f"failures {count_text(failed)} ({shown})", "")])
     if counters.skipped:
         facts.append([(f"skipped {count_text(counters.skipped)}", "")])
+    if snapshot.limited_by:
+        facts.append([(f"limited by {snapshot.limited_by}", "")])
     if snapshot.state:
         facts.append([(printable(snapshot.state), "")])
     return text_of(flowed(facts, 1 << 30)).rstrip("\n")

@@ -8,8 +8,10 @@ Own code because it is on the hot path: `record` takes 0.14-0.19 µs, `hdrh.HdrH
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil, floor, log
 
 from penstock.errors import Bug
@@ -97,6 +99,22 @@ class Histogram:
         """`quantile(q)` with its n and whether that n is enough. `q` in (0, 1)."""
         n = self.n
         return Percentile(q=q, value_s=self.quantile(q), n=n, is_n_enough=n > 0 and _rank(q, n) < n)
+
+    def mark(self) -> list[int]:
+        """The state now, for `quantiles_since`. 2 µs."""
+        return self._counts.copy()
+
+    def quantiles_since(self, mark: list[int], qs: Sequence[float]) -> list[float | None]:
+        """`quantile` of only the samples recorded after `mark()`, for each of `qs` (in (0, 1)); None without any.
+
+        The maximum of such a part is not known: its last bucket's value stands for it. About 60 µs.
+        """
+        counts = [now - before for now, before in zip(self._counts, mark, strict=True)]
+        sums = list(accumulate(counts))
+        n = sums[-1]
+        if not n:
+            return [None] * len(qs)
+        return [min(_bucket_value_s(bisect_left(sums, _rank(q, n))), self.max_s) for q in qs]
 
     def merge(self, other: Histogram) -> None:
         """Add the other histogram's samples; the error bound stays (same buckets)."""

@@ -25,7 +25,7 @@ class LoopLag:
     `recordValueWithExpectedInterval`, the correction of coordinated omission. At most one window of them.
     """
 
-    __slots__ = ("_interval_s", "_late_s", "_needed", "_on_time", "_window", "histogram")
+    __slots__ = ("_interval_s", "_late_s", "_needed", "_on_time", "_peak_s", "_window", "histogram", "late_s")
 
     def __init__(self, *, interval_s: float = HEARTBEAT_S, window_s: float = WINDOW_S, late_s: float = LATE_S) -> None:
         """`interval_s`: time between beats; `window_s`: at least 20 of them; `late_s`: the p95 above it is late."""
@@ -38,12 +38,17 @@ class LoopLag:
         self._on_time = 0  # how many in the window are not later than late_s
         self._needed = ceil(0.95 * beats - 1e-9)
         self.histogram = Histogram()
+        self.late_s = 0.0  # all lags added up: how long, in all, a due callback waited
+        self._peak_s = 0.0
 
     def record(self, expected_s: float, actual_s: float) -> None:
         """A beat due at `expected_s` ran at `actual_s` (same monotonic clock). Early counts as on time."""
         lag_s = actual_s - expected_s
         if not lag_s < float("inf"):
             raise Bug(f"loop lag: expected two times of one clock, got due {expected_s!r}, ran {actual_s!r}")
+        if lag_s > 0.0:
+            self.late_s += lag_s
+            self._peak_s = max(self._peak_s, lag_s)
         self._add(max(0.0, lag_s))
         if lag_s > self._interval_s:
             # Bounded: a laptop that slept for a night must not be counted out beat by beat.
@@ -70,6 +75,11 @@ class LoopLag:
     def lag_s_max(self) -> float:
         """The longest lag of the whole run."""
         return self.histogram.max_s
+
+    def take_peak_s(self) -> float:
+        """The longest lag since this was last asked."""
+        peak_s, self._peak_s = self._peak_s, 0.0
+        return peak_s
 
     def _add(self, lag_s: float) -> None:
         window = self._window

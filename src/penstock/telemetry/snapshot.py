@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.telemetry.counters import Counters
+from penstock.telemetry.window import Window
 
 
 @dataclass(slots=True)
@@ -37,7 +38,8 @@ class Snapshot:
     `elapsed_s` is since this process started the run. `queued` is ready and waiting for a permit, `delayed` waits for
     a backoff or a pause, `deferred` was put off to the end of the run. `total` is the length of the whole input, None
     if unknown. `limit` is the most attempts in flight. `bytes_held` are reserved or held in memory, at most
-    `bytes_held_max`. `state` is what the user should know now, e.g. `draining: 12 in flight, Ctrl-C again to cancel`.
+    `bytes_held_max`. `window` is the last second that was measured, `limited_by` the verdict so far in a few words, or
+    empty. `state` is what the user should know now, e.g. `draining: 12 in flight, Ctrl-C again to cancel`.
     """
 
     elapsed_s: float
@@ -55,6 +57,8 @@ class Snapshot:
     loop_lag_s_max: float | None = None
     hosts: Sequence[HostRow] = ()
     state: str = ""
+    window: Window | None = None
+    limited_by: str = ""
 
 
 def host_rows(counters: Counters, limit: int, live: Mapping[str, HostRow] | None = None) -> list[HostRow]:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from penstock.telemetry.histogram import Histogram
+from penstock.telemetry.observed import Observed
 from penstock.telemetry.snapshot import Snapshot
 
 STATS_FORMAT = 1
-PERCENTILES = (0.50, 0.95, 0.99)
+PERCENTILES = (0.50, 0.90, 0.95, 0.99, 0.999)
+PHASES = ("dns", "connect", "tls", "ttfb", "body", "total")
 HOSTS_MAX = 50
 
 
@@ -43,11 +45,12 @@ class RunFacts:
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
-def summary_dict(snapshot: Snapshot, facts: RunFacts) -> dict[str, object]:
+def summary_dict(snapshot: Snapshot, facts: RunFacts, observed: Observed | None = None) -> dict[str, object]:
     """The same for programs: stats.json. Plain JSON types; seconds, bytes and counts as the names say.
 
     `items` are the whole run's, everything else this process's. A percentile with `is_n_enough` false is the largest
-    sample. `facts.extra` is added under `extra`.
+    sample. `phases` are of complete answers; name lookup, connection and TLS of new connections only. `observed` adds
+    verdict, series, probes, settings and machine; `facts.extra` stands under `extra`.
     """
     counters = snapshot.counters
     problem = counters.accounting_problem(facts.held)
@@ -79,8 +82,13 @@ def summary_dict(snapshot: Snapshot, facts: RunFacts) -> dict[str, object]:
         "retries": counters.retries,
         "throttled": counters.throttled,
         "deferred": counters.deferred,
-        "ttfb_s": _histogram_dict(counters.ttfb),
-        "total_s": _histogram_dict(counters.total),
+        "ttfb_s": _histogram_dict(counters.ttfb, counters.ttfb_sum_s),
+        "total_s": _histogram_dict(counters.total, counters.total_sum_s),
+        "phases": {
+            f"{phase}_s": _histogram_dict(getattr(counters, phase), getattr(counters, f"{phase}_sum_s"))
+            for phase in PHASES
+        },
+        "connects": counters.connects,
         "loop_lag_s_p95": snapshot.loop_lag_s_p95,
         "loop_lag_s_max": snapshot.loop_lag_s_max,
         "process_mode": facts.process_mode,
@@ -101,6 +109,7 @@ def summary_dict(snapshot: Snapshot, facts: RunFacts) -> dict[str, object]:
             for host, row in counters.busiest_hosts(HOSTS_MAX)
         },
         "extra": dict(facts.extra),
+        **({} if observed is None else observed.to_json()),
     }
 
 
@@ -109,8 +118,9 @@ def per_s(count: float, elapsed_s: float) -> float:
     return count / elapsed_s if elapsed_s > 0 else 0.0
 
 
-def _histogram_dict(histogram: Histogram) -> dict[str, object]:
-    values: dict[str, object] = {"n": histogram.n, "max": histogram.max_s if histogram.n else None}
+def _histogram_dict(histogram: Histogram, sum_s: float) -> dict[str, object]:
+    n = histogram.n
+    values: dict[str, object] = {"n": n, "mean": sum_s / n if n else None, "max": histogram.max_s if n else None}
     for q in PERCENTILES:
         percentile = histogram.percentile(q)
         values[f"p{q * 100:g}"] = {"value": percentile.value_s, "is_n_enough": percentile.is_n_enough}

@@ -21,12 +21,13 @@ from penstock.telemetry.format import (
 )
 from penstock.telemetry.histogram import Histogram, Percentile
 from penstock.telemetry.snapshot import Snapshot
-from penstock.telemetry.stats import PERCENTILES, RunFacts, per_s
+from penstock.telemetry.stats import RunFacts, per_s
 from penstock.telemetry.styled import Line, flowed
 
 WIDTH = 100
 
 _LABEL = 14
+_PERCENTILES = (0.50, 0.95, 0.99)
 
 
 def summary_lines(snapshot: Snapshot, facts: RunFacts, *, width: int = WIDTH) -> list[Line]:
@@ -164,7 +165,7 @@ def _failures(counters: Counters, facts: RunFacts, width: int) -> list[Line]:
 def _histogram_lines(label: str, histogram: Histogram, width: int) -> list[Line]:
     if histogram.n == 0:
         return _facts_line(label, ["no successful attempt"], width)
-    facts = [_percentile_text(histogram.percentile(q)) for q in PERCENTILES]
+    facts = [_percentile_text(histogram.percentile(q)) for q in _PERCENTILES]
     return _facts_line(
         label, [*facts, f"max {duration_text(histogram.max_s)}", f"n = {count_text(histogram.n)}"], width
     )
