@@ -32,7 +32,7 @@ def fetch(**parameters: Any) -> None:
 
     Exit status: 0 all written, 1 some items failed, 2 usage, 75 stopped but resumable, 130/143 interrupted.
     """
-    from penstock.cli.run import finish, keep_memory_flat, watch
+    from penstock.cli.run import Session, finish, keep_memory_flat
     from penstock.config import build_job
     from penstock.engine.job import run_job
     from penstock.engine.loop import run_blocking
@@ -42,9 +42,9 @@ def fetch(**parameters: Any) -> None:
         _dry_run(job)
         return
     keep_memory_flat()
-    watcher = watch(parameters)
-    with watcher:
-        result = run_blocking(run_job(job, watcher=watcher, handle_signals=True))
+    with Session("fetch", job, parameters) as session:
+        result = run_blocking(run_job(session.job, watcher=session.watcher, handle_signals=True))
+        session.ended(result)
     finish(result, parameters)
 
 

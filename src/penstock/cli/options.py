@@ -161,11 +161,35 @@ _SHOW = (
         help="Serve a live page with controls there; alone: on a free port of this machine.",
     ),
     click.option(
+        "--metrics",
+        is_flag=False,
+        flag_value="127.0.0.1:9464",
+        metavar="[HOST:PORT]",
+        help="Serve /metrics for Prometheus there; alone: on 127.0.0.1:9464.",
+    ),
+    click.option(
+        "--metrics-hosts",
+        type=click.IntRange(0, 1000),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Busiest hosts with metrics of their own.",
+    ),
+    click.option("--otel", is_flag=True, help="Send OpenTelemetry traces and metrics to what OTEL_* names."),
+    click.option(
+        "--otel-ratio",
+        type=click.FloatRange(0, 1),
+        default=0.01,
+        show_default=True,
+        metavar="SHARE",
+        help="Share of the items whose attempts are traced.",
+    ),
+    click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="Form of the summary on stderr.",
+        help="What stderr holds: text for people, or a JSON object a line for programs.",
     ),
     click.option(
         "--config",
@@ -181,8 +205,8 @@ _SHOW = (
 )
 
 NOT_SETTINGS = frozenset(
-    {"inputs", "out", "stats", "progress", "dashboard", "log_format", "quiet", "verbose", "dry_run", "kind"}
-)
+    ("inputs", "out", "stats", "progress", "dashboard", "metrics", "metrics_hosts", "otel", "otel_ratio")
+).union(("profile", "log_format", "quiet", "verbose", "dry_run", "kind"))
 
 
 def run_options(function: F) -> F:

@@ -21,7 +21,7 @@ def retry(**parameters: Any) -> None:
 
     Exit status: as of `penstock fetch`; 1 while any dead letter is left, of whatever kind.
     """
-    from penstock.cli.run import finish, keep_memory_flat, watch
+    from penstock.cli.run import Session, finish, keep_memory_flat
     from penstock.config import build_job
     from penstock.engine.job import run_retry
     from penstock.engine.loop import run_blocking
@@ -43,6 +43,7 @@ def retry(**parameters: Any) -> None:
     job = build_job((), parameters["out"], settings)
     kinds = tuple(kind for word in words for kind in kinds_matching(word))
     keep_memory_flat()
-    with watch(parameters) as watcher:
-        result = run_blocking(run_retry(job, kinds, watcher=watcher, handle_signals=True))
+    with Session("retry", job, parameters) as session:
+        result = run_blocking(run_retry(session.job, kinds, watcher=session.watcher, handle_signals=True))
+        session.ended(result)
     finish(result, parameters)

@@ -1,4 +1,4 @@
-"""What the commands that run a job share: the live view while it runs, summary and exit code at its end."""
+"""What the commands that run a job share: what watches it while it runs, summary and exit code at its end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import shlex
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.engine.job import JobResult, Watcher
+from penstock.cli.observe import Observation, Watchers
+from penstock.engine.job import Job, JobResult, Watcher
 from penstock.engine.pipeline import Pipeline
 from penstock.telemetry.progress import Mode, Progress
+from penstock.version import __version__
+
+if TYPE_CHECKING:
+    from penstock.cli.dashboard import DashboardWatcher
 
 _HOSTS_SHOWN = 15
 
@@ -53,9 +58,54 @@ def keep_memory_flat() -> None:
             pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
-def watch(parameters: dict[str, Any]) -> ProgressWatcher:
-    """The live view that the flags ask for."""
-    return ProgressWatcher("none" if parameters["quiet"] else parameters["progress"], is_verbose=parameters["verbose"])
+class Session:
+    """All that stands around one run: live view, dashboard, metrics, traces, JSON lines. A context manager.
+
+    `job` is the job with what they put around its parts, `watcher` goes to `run_job`, and `ended` takes its result.
+    """
+
+    def __init__(self, command: str, job: Job, parameters: dict[str, Any]) -> None:
+        """`command`: `fetch` or `retry`. Raises ConfigError when a flag cannot be obeyed, or an extra is missing."""
+        self._parameters = parameters
+        self._observation = Observation(command, parameters)
+        self.job = replace(job, wrap_transport=self._observation.wrap_transport)
+        is_silent = parameters["quiet"] or self._observation.is_json
+        self._progress = ProgressWatcher(
+            "none" if is_silent else parameters["progress"], is_verbose=parameters["verbose"]
+        )
+        self._dashboard = _dashboard(parameters, self._observation)
+        watchers = [*self._observation.watchers, self._progress]
+        self.watcher: Watcher = Watchers(watchers if self._dashboard is None else [*watchers, self._dashboard])
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Session:
+        with ExitStack() as stack:
+            stack.enter_context(self._observation)
+            if self._dashboard is not None:
+                stack.enter_context(self._dashboard)
+            stack.enter_context(self._progress)
+            self._stack = stack.pop_all()
+        # Known only now: an exporter is set up when it is entered.
+        self.job = replace(self.job, wrap_transport=self._observation.wrap_transport)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def ended(self, result: JobResult) -> None:
+        """Hand the result to all who tell of it."""
+        self._observation.finished(result)
+        if self._dashboard is not None:
+            self._dashboard.finished(result)
+
+
+def _dashboard(parameters: dict[str, Any], observation: Observation) -> DashboardWatcher | None:
+    if parameters["dashboard"] is None:
+        return None
+    from penstock.cli.dashboard import DashboardWatcher
+
+    about = {"title": parameters["out"], "version": __version__}
+    return DashboardWatcher(parameters["dashboard"], about, observation.say)
 
 
 def finish(result: JobResult, parameters: dict[str, Any]) -> None:
@@ -63,14 +113,12 @@ def finish(result: JobResult, parameters: dict[str, Any]) -> None:
     from penstock.telemetry.stats import summary_dict
 
     if parameters["stats"] is not None:
-        parameters["stats"].write_text(
-            json.dumps(summary_dict(result.snapshot, result.facts), indent=2) + "\n", "utf-8"
-        )
+        summary = summary_dict(result.snapshot, result.facts, result.observed)
+        parameters["stats"].write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    if parameters["log_format"] == "json":
+        _leave(result.exit_code)  # JSON lines have told everything, errors too
     if not parameters["quiet"]:
-        if parameters["log_format"] == "json":
-            click.echo(json.dumps(summary_dict(result.snapshot, result.facts)), err=True)
-        else:
-            show_summary(result)
+        show_summary(result)
     if result.note:
         click.echo(f"penstock: {result.note}", err=True)
     error = result.run.error
@@ -97,4 +145,5 @@ def show_summary(result: JobResult) -> None:
     from penstock.telemetry.terminal import write_lines
 
     facts = replace(result.facts, resume_command=shlex.join(["penstock", *sys.argv[1:]]))
-    write_lines(summary_lines(result.snapshot, facts), sys.stderr, os.environ)
+    verdict = result.observed.verdict if result.observed is not None else None
+    write_lines(summary_lines(result.snapshot, facts, verdict), sys.stderr, os.environ)

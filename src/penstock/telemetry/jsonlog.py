@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping
 from typing import Literal, TextIO, TypeAlias, get_args
 
@@ -37,23 +38,30 @@ _NOT_LOGGED = frozenset({"series", "probes", "shape", "hosts", "examples", "sett
 
 
 class JsonLog:
-    """Writes events to a stream. Once the stream has gone it is silent."""
+    """Writes events to a stream, from any thread. Once the stream has gone it is silent."""
 
-    def __init__(self, stream: TextIO, now_s: Callable[[], float]) -> None:
-        """`now_s`: Unix time."""
+    def __init__(self, stream: TextIO, now_s: Callable[[], float], *, is_quiet: bool = False) -> None:
+        """`now_s`: Unix time. `is_quiet`: warnings and errors only."""
         self._stream = stream
         self._now_s = now_s
+        self._is_quiet = is_quiet
         self._is_gone = False
+        self._lock = threading.Lock()
 
     def write(self, event: Event, fields: Mapping[str, object]) -> None:
         """One line. Progress is left out while the reader does not read; every other event waits for it."""
-        if self._is_gone or (event == "progress" and not is_writable(self._stream)):
+        if self._is_gone or (self._is_quiet and LEVELS[event] == "info"):
             return
+        if not self._lock.acquire(blocking=event != "progress"):
+            return  # another thread writes, and may wait for the reader
         try:
-            self._stream.write(line(event, self._now_s(), fields))
-            self._stream.flush()
+            if event != "progress" or is_writable(self._stream):
+                self._stream.write(line(event, self._now_s(), fields))
+                self._stream.flush()
         except (OSError, ValueError):
             self._is_gone = True  # the reader has gone: no reason to stop a night's work
+        finally:
+            self._lock.release()
 
 
 def line(event: Event, now_s: float, fields: Mapping[str, object]) -> str:

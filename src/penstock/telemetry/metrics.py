@@ -81,7 +81,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("penstock_verdict", "info", "What limits the run now.", ("label",)),
     Metric("penstock_verdict_confidence_ratio", "gauge", "Confidence of that verdict.", (), "ratio"),
     Metric("penstock_build", "info", "What is running.", ("version", "python")),
-    Metric("penstock_host_answers", "counter", "Answers of one host; only with --metrics-hosts.", ("host",)),
+    Metric("penstock_host_answers", "counter", "Answers of one host.", ("host",)),
     Metric("penstock_host_failures", "counter", "Failed attempts on one host.", ("host",)),
     Metric("penstock_host_throttled", "counter", "Attempts one host answered 429 or 503.", ("host",)),
     Metric("penstock_host_body_bytes", "counter", "Bytes of decoded bodies of one host.", ("host",), "bytes"),
@@ -143,6 +143,11 @@ def measure(snapshot: Snapshot, window: Window | None, context: Context) -> Meas
         "penstock_attempt_seconds": cumulative(counters.total, counters.total_sum_s),
     }
     return Measured(values, histograms)
+
+
+def unstarted(context: Context) -> Measured:
+    """What there is to say before the run has begun."""
+    return Measured({"penstock_build": [(context.build, 1.0)]}, {})
 
 
 def with_verdict(measured: Measured, label: str, confidence: float) -> Measured:

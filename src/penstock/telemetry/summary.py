@@ -23,17 +23,23 @@ from penstock.telemetry.histogram import Histogram, Percentile
 from penstock.telemetry.snapshot import Snapshot
 from penstock.telemetry.stats import RunFacts, per_s
 from penstock.telemetry.styled import Line, flowed
+from penstock.telemetry.verdict import Verdict
 
 WIDTH = 100
 
 _LABEL = 14
+_VERDICT_S_MIN = 5.0  # of a shorter run nobody asks what limits it, and nothing could be told
 _PERCENTILES = (0.50, 0.95, 0.99)
 
 
-def summary_lines(snapshot: Snapshot, facts: RunFacts, *, width: int = WIDTH) -> list[Line]:
-    """The end of a run for people: outcome, accounting, speed, failures with examples, data, how to go on."""
+def summary_lines(
+    snapshot: Snapshot, facts: RunFacts, verdict: Verdict | None = None, *, width: int = WIDTH
+) -> list[Line]:
+    """The end of a run for people: outcome, accounting, speed, verdict, failures with examples, data, how to go on."""
     lines = [_headline(snapshot, facts), [], *_accounting(snapshot, facts, width)]
     lines += [[], *_speed(snapshot, facts, width)]
+    if verdict is not None and snapshot.elapsed_s >= _VERDICT_S_MIN:
+        lines += _verdict(verdict, width)
     failures = _failures(snapshot.counters, facts, width)
     if failures:
         lines += [[], *failures]
@@ -117,6 +123,18 @@ def _speed(snapshot: Snapshot, facts: RunFacts, width: int) -> list[Line]:
         reason = f": {facts.process_reason}" if facts.process_reason else ""
         lines += _facts_line("process", [printable(facts.process_mode + reason, width - _LABEL)], width)
     return lines + _facts_line("this machine", _machine(snapshot, facts), width)
+
+
+def _verdict(verdict: Verdict, width: int) -> list[Line]:
+    """What limited the run, the decisive number, and what to do about it."""
+    lines: list[Line] = [
+        [(f"{'limited by':<{_LABEL}}", "dim"), (verdict.name, "bold"), (f" (confidence {verdict.confidence:.0%})", "")]
+    ]
+    indent = " " * _LABEL
+    texts = [*verdict.evidence[:1], f"next: {verdict.next}"]
+    for text in texts:
+        lines += [[(f"{indent}{line}", "")] for line in wrap(printable(text), width - _LABEL)]
+    return lines
 
 
 def _machine(snapshot: Snapshot, facts: RunFacts) -> list[str]:
