@@ -27,7 +27,7 @@ settings.load_profile(os.environ.get("PENSTOCK_HYPOTHESIS_PROFILE", "repeatable"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leaves(reason): this test may leave threads, tasks, files or processes behind")
-    meant_for_tests = ("PENSTOCK_REQUIRE_SERVERS", "PENSTOCK_HYPOTHESIS_PROFILE")
+    meant_for_tests = ("PENSTOCK_REQUIRE_SERVERS", "PENSTOCK_HYPOTHESIS_PROFILE", "PENSTOCK_TEST_ARTIFACTS")
     for name in list(os.environ):
         # What steers a user's run must not steer the tests.
         is_ours = name.startswith("PENSTOCK_") and name not in meant_for_tests

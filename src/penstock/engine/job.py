@@ -30,7 +30,7 @@ from penstock.fetch.options import FetchOptions
 from penstock.fetch.transport import Transport
 from penstock.model import FailureKind
 from penstock.policy.addresses import AddressPolicy
-from penstock.process.options import ProcessOptions
+from penstock.process.options import ProcessOptions, Runner
 from penstock.process.runner import make_runner
 from penstock.sources.options import SourceOptions
 from penstock.sources.source import Source
@@ -239,8 +239,6 @@ async def _run(
     from penstock.fetch.curl import CurlTransport
 
     store, run_dir = prepared.store, prepared.run_dir
-    series = SeriesFile(run_dir.internal / SERIES_NAME, str(prepared.run["started"])) if job.engine.telemetry else None
-    writer = DaemonThread("penstock-writer")
     runner = make_runner(job.process, run_dir.internal / _MARKER_NAME)
     transport: Transport = CurlTransport(
         job.fetch,
@@ -250,17 +248,18 @@ async def _run(
     )
     if job.wrap_transport is not None:
         transport = job.wrap_transport(transport)
-    counters = Counters(earlier)
+    writer = DaemonThread("penstock-writer")
+    series = SeriesFile(run_dir.internal / SERIES_NAME, str(prepared.run["started"]))
     pipeline = Pipeline(
         source,
         transport,
         store,
         runner=runner,
         options=prepared.fit.options,
-        counters=counters,
+        counters=Counters(earlier),
         resume=point,
         on_round=watcher.on_round,
-        on_window=None if series is None else series.collector(writer.post),
+        on_window=series.collector(writer.post, lambda: pipeline.observer.shape() if pipeline.observer else None),
         writer_caller=writer,
         total_hint=total,
     )
@@ -274,14 +273,19 @@ async def _run(
             writer.close()
             await runner.aclose()
             await transport.aclose()
+    series.flush()
+    return _concluded(job, prepared, pipeline, runner, run)
+
+
+def _concluded(job: Job, prepared: _Prepared, pipeline: Pipeline, runner: Runner, run: RunResult) -> JobResult:
+    """Write down how the run ended."""
+    store, run_dir, counters = prepared.store, prepared.run_dir, run.counters
     counters.shards, counters.bytes_durable = store.committed_here()
     snapshot = pipeline.snapshot(hosts_max=50)
     facts = run_facts(job.shards.format, run_dir, runner, run, pipeline.held_items)
     observed = None
     if pipeline.observer is not None:
         observed = replace(pipeline.observer.observed(), settings=settings_shown(job), machine=machine_facts())
-    if series is not None:
-        series.flush()
     if run.error is not None:
         pipeline.acknowledge(store.unreported())  # committed before the output broke, and told to nobody yet
     with suppress(SinkError):  # the run's own error says that the output is broken

@@ -156,6 +156,7 @@ def redacted_url(url: str) -> str:
     """The URL without user name, password and fragment, and with `REDACTED` for parameters that tend to be secrets."""
     try:
         parts = urlsplit(redact(url))
+        _ = parts.port  # raises when it is none: a password with an unescaped slash is taken for one
     except ValueError:
         return ""  # nothing that cannot be read is repeated
     query = parts.query
