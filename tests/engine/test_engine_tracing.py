@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from penstock.engine.pipeline import EngineOptions, Pipeline
 from penstock.engine.threads import InlineCaller
-from penstock.engine.tracing import RETRIED_MAX, TracingTransport, redacted_url
+from penstock.engine.tracing import RETRIED_MAX, TracingTransport, redacted_url, request_attributes
 from penstock.model import Failure, Item, Response
 from penstock.testing import ListSource, MemorySink, ScriptedTransport, answer, run_virtual
 
@@ -60,6 +62,7 @@ def run(script: Script, recorder: Recorder, *, count: int = 20, ratio: float = 1
             writer_caller=InlineCaller(),
         )
         await pipeline.run()
+        await transport.aclose()
         return pipeline
 
     return sink, run_virtual(go())[0]
@@ -119,8 +122,9 @@ def test_spans_say_what_the_conventions_want(recorder: Recorder) -> None:
     assert "error.type" not in attributes(good)
 
 
-def fetch_one(transport: TracingTransport, item: Item) -> Response | Failure:
-    return run_virtual(transport.fetch(item))[0]
+def fetch_one(transport: TracingTransport, item: Item) -> None:
+    run_virtual(transport.fetch(item))
+    transport.sweep(0.0)
 
 
 def test_an_unknown_method_does_not_become_a_name(recorder: Recorder) -> None:
@@ -142,26 +146,45 @@ def test_each_attempt_links_to_the_run(recorder: Recorder) -> None:
     assert [link.context for link in span.links] == [run_span.get_span_context()]
 
 
-def test_what_the_inner_transport_records_is_a_child_and_nothing_stays_attached(recorder: Recorder) -> None:
-    class Instrumented(ScriptedTransport):
-        async def fetch(self, item: Item) -> Response | Failure:
-            with recorder.tracer.start_as_current_span("inner"):
-                return await super().fetch(item)
-
-    transport = TracingTransport(Instrumented(lambda item: (0.1, answer(item))), recorder.tracer, ratio=1)
-
-    async def twice() -> trace.Span:
-        items = [Item(number, f"http://a.test/{number}", "http://a.test", attempts=1) for number in range(2)]
+def test_spans_begin_and_end_with_their_attempts(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def overlapping() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr("penstock.engine.tracing.time_ns", lambda: round(loop.time() * 1e9))
+        transport = TracingTransport(ScriptedTransport(lambda item: (item.id, answer(item))), recorder.tracer, ratio=1)
+        items = [Item(number, f"http://a.test/{number}", "http://a.test", attempts=1) for number in (3, 1)]
         await asyncio.gather(*(transport.fetch(item) for item in items))
-        await transport.fetch(items[0])
-        return trace.get_current_span()
+        await transport.aclose()
 
-    after, _ = run_virtual(twice())
-    assert not after.get_span_context().is_valid
-    outer = {context(span).span_id: span for span in recorder.spans if span.name == "GET"}
-    inner = [span for span in recorder.spans if span.name == "inner"]
-    assert len(outer) == len(inner) == 3
-    assert {span.parent.span_id for span in inner if span.parent} == set(outer)
+    run_virtual(overlapping())
+    times = {attributes(span)["penstock.item.id"]: (span.start_time, span.end_time) for span in recorder.spans}
+    assert times == {1: (0, 10**9), 3: (0, 3 * 10**9)}
+
+
+def test_what_waits_to_become_a_span_is_bounded_and_holds_no_body(recorder: Recorder) -> None:
+    made: list[weakref.ref[Response]] = []
+
+    class Weak(ScriptedTransport):
+        async def fetch(self, item: Item) -> Response | Failure:
+            result = Watched(item.id, item.url, item.url, 200, b"x" * 10)
+            made.append(weakref.ref(result))
+            return result
+
+    transport = TracingTransport(Weak(lambda item: (0.0, answer(item))), recorder.tracer, ratio=1)
+
+    async def fetch_all() -> None:
+        for number in range(70):
+            await transport.fetch(Item(number, "http://a.test/", "http://a.test", attempts=1))
+
+    run_virtual(fetch_all())
+    gc.collect()
+    assert len(recorder.spans) == 64
+    assert not [reference for reference in made if reference() is not None]
+    transport.sweep(1.0)
+    assert len(recorder.spans) == 70
+
+
+class Watched(Response):
+    """An answer that can be watched: without slots of its own it can be referred to weakly."""
 
 
 def test_cancellation_passes_through_and_ends_the_span(recorder: Recorder) -> None:
@@ -175,6 +198,7 @@ def test_cancellation_passes_through_and_ends_the_span(recorder: Recorder) -> No
 
     with pytest.raises(asyncio.CancelledError):
         run_virtual(cancelled())
+    transport.sweep(1.0)
     (span,) = recorder.spans
     assert attributes(span)["error.type"] == "CancelledError"
     assert span.status.status_code is StatusCode.ERROR
@@ -190,6 +214,7 @@ def test_the_share_of_items_that_are_traced(recorder: Recorder, ratio: float, le
             await transport.fetch(Item(number, "http://a.test/", "http://a.test", attempts=1))
 
     run_virtual(fetch_all())
+    transport.sweep(1.0)
     assert least <= len(recorder.spans) <= most
     assert len(inner.starts) == 2_000
 
@@ -208,6 +233,7 @@ def test_items_that_only_fail_do_not_pile_up(recorder: Recorder) -> None:
             await transport.fetch(Item(number, "http://a.test/", "http://a.test", attempts=1))
 
     run_virtual(fail_all())
+    transport.sweep(1.0)
     assert len(transport._first) == RETRIED_MAX
 
 
@@ -217,9 +243,11 @@ def test_items_that_succeed_in_the_end_are_forgotten(recorder: Recorder) -> None
     async def twice() -> tuple[int, int]:
         item = Item(7, "http://a.test/", "http://a.test", attempts=1)
         await transport.fetch(item)
+        transport.sweep(1.0)
         held = len(transport._first)
         item.attempts = 2
         await transport.fetch(item)
+        transport.sweep(2.0)
         return held, len(transport._first)
 
     assert run_virtual(twice())[0] == (1, 0)
@@ -234,6 +262,22 @@ def test_the_rest_of_the_transport_is_the_inner_ones(recorder: Recorder) -> None
     assert inner.sweeps == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "address", "port"),
+    [
+        ("http://a.test:80", "a.test", 80),
+        ("https://127.0.0.1:8443", "127.0.0.1", 8443),
+        ("https://[::1]:443", "::1", 443),
+        ("http://a.test", "a.test", None),
+        ("http://[::1]", "::1", None),
+    ],
+)
+def test_the_server_is_read_off_the_items_host(host: str, address: str, port: int | None) -> None:
+    attributes = request_attributes(Item(1, f"{host}/", host), 1)
+    assert attributes["server.address"] == address
+    assert attributes.get("server.port") == port
+
+
 # --- secrets
 
 
@@ -245,14 +289,19 @@ def test_the_rest_of_the_transport_is_the_inner_ones(recorder: Recorder) -> None
         ("https://h.test/?X-Amz-Signature=s&X-Amz-Date=d", "https://h.test/?X-Amz-Signature=REDACTED&X-Amz-Date=d"),
         ("https://h.test/a?x=1&y=%20", "https://h.test/a?x=1&y=%20"),
         ("https://h.test/?API_KEY=", "https://h.test/?API_KEY=REDACTED"),
-        ("http://[broken/", ""),
+        ("https://h.test/a?x=1&%73ig=abc", "https://h.test/a?x=1&sig=REDACTED"),
+        ("https://h.test/@me/page", "https://h.test/@me/page"),
+        ("http://u:p@[broken/", ""),
     ],
 )
 def test_a_span_shows_the_url_without_its_secrets(url: str, shown: str) -> None:
     assert redacted_url(url) == shown
 
 
-@given(st.text(st.characters(codec="ascii"), max_size=12), st.sampled_from(["sig", "token", "Signature", "key"]))
+NAMES = st.sampled_from(["sig", "token", "Signature", "key", "%6bey", "API%5fKEY", "acce%73s_token"])
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=12), NAMES)
 def test_no_secret_survives(secret: str, name: str) -> None:
     from urllib.parse import quote
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.telemetry.machine import OTHER_THREADS, THREADS_MAX, MachineMeter, Reading
@@ -131,9 +131,18 @@ def test_children_are_found_and_their_names_do_not_mislead(tree: Tree) -> None:
     evil = "77 (a) R 1 (x) S"  # a process may call itself what it likes
     tree.write("77/stat", f"{evil} 1 1 1 0 -1 0 0 0 0 0 {ticks_per_s} 0 0 0 20 0 1\n")
     meter.read(0.0)
-    tree.write("77/stat", f"{evil} 1 1 1 0 -1 0 0 0 0 0 {2 * ticks_per_s} {ticks_per_s} 0 0 20 0 1\n")
-    assert meter.read(1.0).cpu_children_s == pytest.approx(2.0, abs=0.02)
+    tree.write("77/stat", f"{evil} 1 1 1 0 -1 0 0 0 0 0 {ticks_per_s} {ticks_per_s // 2} 0 0 20 0 1\n")
+    assert meter.read(1.0).cpu_children_s == pytest.approx(0.5, abs=0.02)
     assert meter.read(2.0, child_pids=[77]).cpu_children_s == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_child_that_is_listed_late_does_not_count_more_than_the_machine_has(tree: Tree) -> None:
+    meter = tree.meter()
+    tree.thread(LOOP, 10**9, 0)
+    meter.read(0.0)
+    tree.write(f"self/task/{LOOP}/children", "77")
+    tree.write("77/stat", f"77 (x) S 1 1 1 0 -1 0 0 0 0 0 {10**9} 0 0 0 20 0 1\n")
+    assert meter.read(2.0).cpu_children_s == 2.0 * (os.cpu_count() or 1)
 
 
 def test_gauges_are_of_now(tree: Tree) -> None:
@@ -186,6 +195,7 @@ def test_two_readings_at_one_instant_have_no_differences(tree: Tree) -> None:
     assert reading.cpu_s is None
 
 
+@settings(max_examples=40)  # each writes some files
 @given(
     steps=st.lists(
         st.tuples(

@@ -9,6 +9,7 @@ from penstock.engine.pipeline import Pipeline
 from penstock.telemetry.jsonlog import Event, JsonLog, finished_fields, progress_fields, started_fields
 from penstock.telemetry.lag import LATE_S
 from penstock.telemetry.rates import Rates
+from penstock.telemetry.snapshot import Snapshot
 from penstock.telemetry.stats import summary_dict
 from penstock.version import __version__
 
@@ -40,10 +41,8 @@ class JsonLogWatcher(Watcher):
         counters = snapshot.counters
         left = None if snapshot.total is None else snapshot.total - counters.ended_ever
         self._rates.update(now_s, ended=counters.ended, bytes_body=counters.bytes_body, left=left)
-        if not self._is_draining and snapshot.state.startswith(("draining", "cancelled")):
-            self._is_draining = True
-            fields = {"elapsed_s": snapshot.elapsed_s, "in_flight": snapshot.in_flight, "pending": counters.pending}
-            self._log.write("drain_started", fields)
+        if snapshot.state.startswith(("draining", "cancelled")):
+            self._drained(snapshot)
         lag_s = snapshot.loop_lag_s_p95
         if not self._is_late and lag_s is not None and lag_s > LATE_S:
             self._is_late = True
@@ -57,6 +56,8 @@ class JsonLogWatcher(Watcher):
     def finished(self, result: JobResult) -> None:
         """The end: what the user should know, what went wrong, and the summary without what is long."""
         self._pipeline = None
+        if result.run.state == "interrupted":
+            self._drained(result.snapshot)  # it took less than a round
         if result.note:
             self._log.write("warning", {"message": result.note})
         error = result.run.error
@@ -65,6 +66,14 @@ class JsonLogWatcher(Watcher):
             self._log.write("error", {"message": str(error), "error": kind, "hint": error.hint})
         summary = summary_dict(result.snapshot, result.facts, result.observed)
         self._log.write("run_finished", finished_fields(summary, result.exit_code))
+
+    def _drained(self, snapshot: Snapshot) -> None:
+        if self._is_draining:
+            return
+        self._is_draining = True
+        pending = snapshot.counters.pending
+        fields = {"elapsed_s": snapshot.elapsed_s, "in_flight": snapshot.in_flight, "pending": pending}
+        self._log.write("drain_started", fields)
 
 
 class LoggedAsJson(logging.Handler):

@@ -18,15 +18,14 @@ from penstock.engine.job import JobResult, Watcher
 from penstock.engine.pipeline import Pipeline
 from penstock.telemetry.metrics import Context, Measured, measure, unstarted, with_verdict
 from penstock.telemetry.prometheus import missing_packages, render
+from penstock.telemetry.verdict import Verdict, judge
 from penstock.version import __version__
 
 if TYPE_CHECKING:
     from penstock.perf.dashboard.server import DashboardServer
-    from penstock.telemetry.verdict import Verdict
-    from penstock.telemetry.window import Window
 
-DEFAULT_ADDRESS = "127.0.0.1:9464"
 _EVERY_S = 0.95  # rounds come every 0.25 s: every fourth
+_JUDGED_EVERY_S = 5.0  # a verdict takes 20 ms of the interpreter, which the run's loop would like to have too
 _WAIT_S = 1.0
 _POLL_S = 0.02
 
@@ -37,21 +36,26 @@ class Say(Protocol):
     def __call__(self, text: str, *, is_warning: bool = False) -> None: ...
 
 
-@dataclass(slots=True)
+class _Judgement:
+    """A verdict that is worked out by whoever asks first, off the run's loop."""
+
+    def __init__(self, judge: Callable[[], Verdict]) -> None:
+        self._judge = judge
+        self._verdict: Verdict | None = None
+
+    def verdict(self) -> Verdict:
+        """20 ms the first time. In any thread; two at once work it out twice, to the same end."""
+        if self._verdict is None:
+            self._verdict = self._judge()
+        return self._verdict
+
+
+@dataclass(frozen=True, slots=True)
 class _Look:
-    """What was measured at one moment; the verdict on it is worked out by whoever wants it first, off the loop."""
+    """What was measured at one moment, and the newest judgement there was."""
 
     measured: Measured
-    judge: Callable[[], Verdict] | None
-    is_judged: bool = False
-
-    def with_verdict(self) -> Measured:
-        """Some milliseconds the first time. In any thread; two at once work it out twice, to the same end."""
-        if not self.is_judged and self.judge is not None:
-            verdict = self.judge()
-            self.measured = with_verdict(self.measured, verdict.label, verdict.confidence)
-        self.is_judged = True
-        return self.measured
+    judgement: _Judgement | None
 
 
 class MetricsFeed(Watcher):
@@ -66,30 +70,35 @@ class MetricsFeed(Watcher):
         self._look: _Look | None = None
         self._is_wanted = False
         self._next_s = 0.0
+        self._judgement: _Judgement | None = None
+        self._judged_s = 0.0
 
     def started(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._guarded_look(pipeline)
+        self._guarded_look(pipeline, 0.0)
 
     def on_round(self, now_s: float) -> None:
         """Measure if it is time to: 0.2 ms. Else 0.1 µs."""
         if self._pipeline is not None and (self._is_wanted or (self._is_steady and now_s >= self._next_s)):
             self._is_wanted = False
             self._next_s = now_s + _EVERY_S
-            self._guarded_look(self._pipeline)
+            self._guarded_look(self._pipeline, now_s)
 
     def finished(self, result: JobResult) -> None:
         """The last look: what the run has come to, with the verdict over the whole of it."""
         windows = result.observed.windows if result.observed is not None else ()
         verdict = result.observed.verdict if result.observed is not None else None
         measured = measure(result.snapshot, windows[-1] if windows else None, _context())
-        self._look = _Look(measured, None if verdict is None else lambda: verdict)
+        self._look = _Look(measured, None if verdict is None else _Judgement(lambda: verdict))
         self._pipeline = None
 
     def read(self) -> Measured | None:
         """What was measured last, with a verdict; None before the run. In any thread but the loop's."""
         look = self._look
-        return look.with_verdict() if look is not None else None
+        if look is None or look.judgement is None:
+            return look.measured if look is not None else None
+        verdict = look.judgement.verdict()
+        return with_verdict(look.measured, verdict.label, verdict.confidence)
 
     async def page(self, accept: str = "") -> tuple[bytes, str]:
         """The text for a scrape, and its content type. On the server's loop: waits for up to 1 s for a fresh look.
@@ -104,18 +113,21 @@ class MetricsFeed(Watcher):
             await asyncio.sleep(_POLL_S)
         return render(self.read() or unstarted(_context()), accept)
 
-    def _guarded_look(self, pipeline: Pipeline) -> None:
+    def _guarded_look(self, pipeline: Pipeline, now_s: float) -> None:
         try:
-            self._take_look(pipeline)
+            self._take_look(pipeline, now_s)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the metrics, the run goes on
             self._pipeline = None
             self._say(f"no more metrics, the run goes on: {type(error).__name__}: {error}", is_warning=True)
 
-    def _take_look(self, pipeline: Pipeline) -> None:
+    def _take_look(self, pipeline: Pipeline, now_s: float) -> None:
         observer = pipeline.observer
-        recent = list(observer.series.recent) if observer is not None else []
-        measured = measure(pipeline.snapshot(hosts_max=self._hosts_max), recent[-1] if recent else None, _context())
-        self._look = _Look(measured, _judge(recent, pipeline) if recent else None)
+        recent = observer.series.recent if observer is not None else ()
+        if observer is not None and recent and (self._judgement is None or now_s - self._judged_s >= _JUDGED_EVERY_S):
+            windows, shape, probes = list(recent), observer.shape(), observer.probes()
+            self._judgement, self._judged_s = _Judgement(lambda: judge(windows, shape, probes)), now_s
+        snapshot = pipeline.snapshot(hosts_max=self._hosts_max)
+        self._look = _Look(measure(snapshot, recent[-1] if recent else None, _context()), self._judgement)
 
 
 class MetricsServer:
@@ -166,16 +178,6 @@ def check_extra() -> None:
     missing = [name for name in ("prometheus_client", "starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise missing_packages(missing)
-
-
-def _judge(recent: list[Window], pipeline: Pipeline) -> Callable[[], Verdict] | None:
-    from penstock.telemetry.verdict import judge
-
-    observer = pipeline.observer
-    if observer is None:
-        return None
-    shape, probes = observer.shape(), observer.probes()
-    return lambda: judge(recent, shape, probes)
 
 
 def _context() -> Context:

@@ -113,7 +113,9 @@ class MachineMeter:
         reading.span_s = span_s
         reading.cpu_s = max(0.0, now.cpu_s - last.cpu_s)
         if now.children_s is not None and last.children_s is not None:
-            reading.cpu_children_s = max(0.0, now.children_s - last.children_s)
+            # The kernel's list of children may leave one out now and then; back in it, all its time must not be new.
+            grown_s = max(0.0, now.children_s - last.children_s)
+            reading.cpu_children_s = min(grown_s, span_s * (os.cpu_count() or 1))
         if now.threads is not None and last.threads is not None:
             self._compare_threads(last.threads, now.threads, reading)
         if now.cores is not None and last.cores is not None:
