@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from penstock.cli.metrics import MetricsFeed, Say
 from penstock.engine.job import JobResult, Watcher
 from penstock.engine.pipeline import Pipeline
 from penstock.errors import ConfigError
@@ -24,13 +25,11 @@ from penstock.telemetry.snapshot import Snapshot
 from penstock.telemetry.verdict import judge
 
 if TYPE_CHECKING:
-    from penstock.cli.metrics import Say
     from penstock.perf.dashboard.live import Phase
     from penstock.perf.dashboard.server import DashboardServer
     from penstock.telemetry.window import Window
 
 HOSTS_SHOWN = 20
-MetricsPage: TypeAlias = Callable[[str], Awaitable[tuple[bytes, str]]]
 _INTERVAL_S = 0.95  # rounds come every 0.25 s: every fourth
 _JUDGED_EVERY_S = 5.0
 
@@ -38,17 +37,17 @@ _JUDGED_EVERY_S = 5.0
 class DashboardWatcher(Watcher):
     """Serves the page while it is entered. A context manager: leaving it ends the streams and frees the port."""
 
-    def __init__(self, where: str, about: Mapping[str, object], say: Say, metrics: MetricsPage | None = None) -> None:
+    def __init__(self, where: str, about: Mapping[str, object], say: Say) -> None:
         """`where`: `HOST:PORT` or `PORT`, port 0 takes a free one. `about`: `title` and `version` for the page.
 
-        `say` tells the user where the page is. `metrics(accept)`: what to serve on `/metrics` too, if anything.
-        Raises ConfigError when `where` is something else, or when the extra is not installed.
+        `say` tells the user where the page is. With the extra `metrics` installed, `/metrics` is served beside it.
+        Raises ConfigError when `where` is something else, or when the extra `dashboard` is not installed.
         """
         self._address = parse_address(where)
         _check_extra()
         self._about = dict(about)
         self._say = say
-        self._metrics = metrics
+        self._metrics = MetricsFeed(say) if find_spec("prometheus_client") is not None else None
         self._server: DashboardServer | None = None
         self._feed: _Feed | None = None
         self._result: JobResult | None = None
@@ -56,7 +55,8 @@ class DashboardWatcher(Watcher):
     def __enter__(self) -> DashboardWatcher:
         from penstock.perf.dashboard.server import DashboardServer, ServerOptions
 
-        server = DashboardServer(ServerOptions(self._address, about=self._about, metrics=self._metrics))
+        metrics = self._metrics.page if self._metrics is not None else None
+        server = DashboardServer(ServerOptions(self._address, about=self._about, metrics=metrics))
         try:
             server.start()
         except OSError as error:
@@ -68,7 +68,7 @@ class DashboardWatcher(Watcher):
             return self
         self._server = server
         if not self._address.is_loopback:
-            where = f"the dashboard listens on {self._address}, unencrypted"
+            where = f"the dashboard listens on {server.address}, unencrypted"
             self._say(f"{where}: who reads the token on the way can steer the run", is_warning=True)
         # A warning, so that it is said with -q too: without the link nobody can open the page.
         self._say(f"dashboard {server.url}", is_warning=True)
@@ -88,16 +88,22 @@ class DashboardWatcher(Watcher):
     def finished(self, result: JobResult) -> None:
         """The run has ended like this. To be called before leaving; without it the page says that it was stopped."""
         self._result = result
+        if self._metrics is not None:
+            self._metrics.finished(result)
 
     def started(self, pipeline: Pipeline) -> None:
         if self._server is not None:
             self._server.steering.attach(pipeline, asyncio.get_running_loop())
             self._feed = _Feed(pipeline, self._server)
+            if self._metrics is not None:
+                self._metrics.started(pipeline)
 
     def on_round(self, now_s: float) -> None:
-        """Publish what is new. Costs about 0.2 ms a second, 1 ms while a page is open."""
+        """Publish what is new. Costs under 1 ms of CPU a second, with a page open or without."""
         if self._feed is None:
             return
+        if self._metrics is not None:
+            self._metrics.on_round(now_s)
         try:
             self._feed.round(now_s)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the dashboard, the run goes on
@@ -132,7 +138,7 @@ class _Feed:
         self._rates.update(now_s, ended=counters.ended, bytes_body=counters.bytes_body, left=left)
         if hub.clients:
             snapshot = self._snapshot = pipeline.snapshot(hosts_max=HOSTS_SHOWN)
-            live = live_json(snapshot, self._rates, _phase(snapshot))
+            live = self._live(snapshot, _phase(snapshot))
             hub.publish(Update(self._new_windows(), live, self._judge(now_s)))
         else:
             hub.publish(Update(self._new_windows()))
@@ -148,7 +154,10 @@ class _Feed:
             return Update(windows)
         observed = result.observed if result is not None else None
         judging = observed.verdict.to_json if observed is not None else None
-        return Update(windows, live_json(over, self._rates, phase), judging)
+        return Update(windows, self._live(over, phase), judging)
+
+    def _live(self, snapshot: Snapshot, phase: Phase) -> bytes:
+        return live_json(snapshot, self._rates, phase, has_series=self._pipeline.observer is not None)
 
     def _new_windows(self) -> tuple[Window, ...]:
         observer = self._pipeline.observer
