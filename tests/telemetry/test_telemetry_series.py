@@ -44,6 +44,17 @@ def test_a_series_is_bounded_and_keeps_every_count(windows: list[Window], room: 
     assert ends == sorted(ends)
 
 
+def test_a_long_run_keeps_its_time_axis_even() -> None:
+    """Merging only the older half, again and again, once left everything before the last hour in one window."""
+    series = Series(20)
+    for second in range(1, 10_001):
+        series.add(Window(float(second), 1.0))
+    spans = {window.span_s for window in series.windows[:-1]}
+    assert len(spans) == 1
+    assert 10 <= len(series.windows) <= 20
+    assert [window.end_s for window in series.recent] == list(range(9_881, 10_001))
+
+
 @given(WINDOW, WINDOW)
 def test_merging_takes_the_larger_lag_and_any_value_before_none(first: Window, second: Window) -> None:
     both = merged(first, second)

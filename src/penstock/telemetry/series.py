@@ -1,4 +1,4 @@
-"""The windows of a run, kept in bounded memory: the last ones at one second each, older ones merged in pairs.
+"""The windows of a run in bounded memory: the last ones at one second each, the whole run at a span that doubles.
 
 Pure. However long the run, `windows` holds at most `windows_max`, so a day is told in minutes. The rule: merging loses
 resolution, never a count; the full resolution is on disk, in series.jsonl.
@@ -27,23 +27,35 @@ _MEANS = tuple(name for name in COLUMNS if name not in (*_COUNTS, *_OF_ANSWERS, 
 
 
 class Series:
-    """`windows`: the whole run, oldest first; `recent`: the last two minutes, one second each."""
+    """`windows`: the whole run, oldest first, all of the same span but the last; `recent`: the last two minutes, one
+    second each."""
 
     def __init__(self, windows_max: int = WINDOWS_MAX) -> None:
         if windows_max < 4:
             raise ValueError(f"expected room for at least 4 windows, got {windows_max}")
-        self.windows: list[Window] = []
         self.recent: deque[Window] = deque(maxlen=RECENT_MAX)
-        self._windows_max = windows_max
+        self._whole: list[Window] = []
+        self._room = (windows_max - 1) // 2 * 2
+        self._each = 1  # windows as they come that make one of `_whole`
+        self._begun: Window | None = None
+        self._begun_count = 0
+
+    @property
+    def windows(self) -> list[Window]:
+        return [*self._whole, self._begun] if self._begun is not None else self._whole.copy()
 
     def add(self, window: Window) -> None:
-        """Append the newest. When the room is used up, the older half is merged in pairs first."""
+        """Append the newest. When the room is used up, all are merged in pairs: the span doubles, times stay even."""
         self.recent.append(window)
-        if len(self.windows) >= self._windows_max:
-            half = len(self.windows) // 2 // 2 * 2
-            older = self.windows[:half]
-            self.windows[:half] = [merged(older[i], older[i + 1]) for i in range(0, half, 2)]
-        self.windows.append(window)
+        self._begun = window if self._begun is None else merged(self._begun, window)
+        self._begun_count += 1
+        if self._begun_count < self._each:
+            return
+        self._whole.append(self._begun)
+        self._begun, self._begun_count = None, 0
+        if len(self._whole) == self._room:
+            self._whole = [merged(*self._whole[at : at + 2]) for at in range(0, self._room, 2)]
+            self._each *= 2
 
 
 def merged(first: Window, second: Window) -> Window:
