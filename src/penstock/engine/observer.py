@@ -17,6 +17,7 @@ from penstock.policy.probe import ElasticityProbe, Moment, ProbeResult, Reading
 from penstock.process.options import Runner
 from penstock.process.runner import available_cores
 from penstock.telemetry.counters import Counters
+from penstock.telemetry.format import percent_text
 from penstock.telemetry.lag import LoopLag
 from penstock.telemetry.machine import MachineMeter
 from penstock.telemetry.observed import Observed
@@ -125,7 +126,7 @@ class Observer:
             self._next_verdict_s = now_s + _VERDICT_S
             verdict = self.verdict()
             is_told = verdict.label != "mixed" or verdict.confidence >= SURE
-            self._limited_by = f"{verdict.name} ({verdict.confidence:.0%})" if is_told else ""
+            self._limited_by = f"{verdict.name} ({percent_text(verdict.confidence)})" if is_told else ""
         return self._limited_by
 
     def verdict(self) -> Verdict:

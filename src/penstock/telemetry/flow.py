@@ -5,6 +5,7 @@ Pure. `source blocked 97 % → fetch blocked 62 % → process 3 % → sink busy 
 
 from __future__ import annotations
 
+from penstock.telemetry.format import percent_text
 from penstock.telemetry.styled import Line, Style
 from penstock.telemetry.window import Window
 
@@ -26,15 +27,15 @@ def flow_facts(window: Window, limited_by: str) -> list[Line]:
     source, source_share = _most(window, _SOURCE)
     fetch, fetch_share = _most(window, _FETCH)
     facts: list[Line] = [
-        [("source ", "dim"), (f"{source} {source_share:.0%}", _style(source, source_share))],
-        [("fetch ", "dim"), (f"{fetch} {fetch_share:.0%}", _style(fetch, fetch_share))],
+        [("source ", "dim"), (f"{source} {percent_text(source_share)}", _style(source, source_share))],
+        [("fetch ", "dim"), (f"{fetch} {percent_text(fetch_share)}", _style(fetch, fetch_share))],
     ]
     if window.process_busy > 0:
-        facts.append([("process ", "dim"), (f"busy {window.process_busy:.0%}", _load(window.process_busy))])
-    facts.append([("sink ", "dim"), (f"busy {window.sink_busy:.0%}", _load(window.sink_busy))])
+        facts.append([("process ", "dim"), (f"busy {percent_text(window.process_busy)}", _load(window.process_busy))])
+    facts.append([("sink ", "dim"), (f"busy {percent_text(window.sink_busy)}", _load(window.sink_busy))])
     if window.loop_run is not None:
         loop = window.loop_run + (window.loop_runqueue or 0.0)
-        facts.append([("event loop ", "dim"), (f"busy {loop:.0%}", _load(loop))])
+        facts.append([("event loop ", "dim"), (f"busy {percent_text(loop)}", _load(loop))])
     if limited_by:
         facts.append([("limited by ", "dim"), (limited_by, "accent")])
     return facts

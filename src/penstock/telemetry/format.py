@@ -25,6 +25,11 @@ def share_text(part: float, whole: float) -> str:
     return f"{int(1000 * part / whole) / 10:.1f} %" if whole else UNKNOWN
 
 
+def percent_text(share: float) -> str:
+    """`12 %` of a share from 0 to 1, to the nearest."""
+    return f"{100 * share:.0f} %"
+
+
 def bytes_text(size: float) -> str:
     """`999 B`, `1.5 kB`, `12.3 MB`, `123 MB`: three digits, decimal units."""
     for unit in _BYTE_UNITS:

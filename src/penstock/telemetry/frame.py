@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from penstock.model import FailureKind
+from penstock.telemetry.flow import flow_facts
 from penstock.telemetry.format import (
     UNKNOWN,
     bytes_text,
@@ -19,7 +20,6 @@ from penstock.telemetry.format import (
     share_text,
     shortened,
 )
-from penstock.telemetry.flow import flow_facts
 from penstock.telemetry.lag import LATE_S
 from penstock.telemetry.rates import Rates
 from penstock.telemetry.snapshot import HostRow, Snapshot

@@ -15,6 +15,7 @@ from penstock.telemetry.format import (
     bytes_text,
     count_text,
     duration_text,
+    percent_text,
     printable,
     rate_text,
     share_text,
@@ -128,7 +129,11 @@ def _speed(snapshot: Snapshot, facts: RunFacts, width: int) -> list[Line]:
 def _verdict(verdict: Verdict, width: int) -> list[Line]:
     """What limited the run, the decisive number, and what to do about it."""
     lines: list[Line] = [
-        [(f"{'limited by':<{_LABEL}}", "dim"), (verdict.name, "bold"), (f" (confidence {verdict.confidence:.0%})", "")]
+        [
+            (f"{'limited by':<{_LABEL}}", "dim"),
+            (verdict.name, "bold"),
+            (f" (confidence {percent_text(verdict.confidence)})", ""),
+        ]
     ]
     indent = " " * _LABEL
     texts = [*verdict.evidence[:1], f"next: {verdict.next}"]
