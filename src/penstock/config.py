@@ -77,7 +77,7 @@ class Settings(TypedDict, total=False):
     window: int | None
     drain_timeout: float | str
     telemetry: bool
-    probe: bool
+    probe: Literal["auto", "early", "off"]
     seed: int | None
     resume: bool
     overwrite: bool
@@ -110,7 +110,7 @@ def build_job(inputs: Sequence[str], out: str | Path, settings: Settings) -> Job
         drain_s=read.duration_s("drain_timeout", 25.0),
         seed=settings.get("seed"),
         telemetry=bool(settings.get("telemetry", True)),
-        probe=bool(settings.get("probe", True)),
+        probe=read.one_of("probe", "auto", ("auto", "early", "off")),
     )
     job = read.build(
         Job,

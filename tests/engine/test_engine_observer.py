@@ -153,7 +153,7 @@ def test_new_connections_are_counted_with_their_phases() -> None:
 
 
 def test_probes_lower_the_limit_for_moments_and_measure_what_it_is_worth() -> None:
-    made = pipeline(ListSource(urls(3000)), MemorySink(), concurrency=10, concurrency_per_host=10, probe=True)
+    made = pipeline(ListSource(urls(3000)), MemorySink(), concurrency=10, concurrency_per_host=10, probe="early")
     _, took_s = run_virtual(made.run())
     assert made.observer is not None
     probes = made.observer.probes()

@@ -101,6 +101,23 @@ def test_nothing_is_lowered_in_the_first_five_seconds() -> None:
     assert min(at_s for at_s, limit in run.limits if limit < 32) >= 5.0 - 1e-9
 
 
+def test_where_hosts_have_limits_half_of_what_they_leave_is_probed() -> None:
+    run = FluidRun(answer_s=lambda in_flight: 0.1, limit=16)  # 16 of 64 places, the limit of the only host
+    run.go(15.0, limit=64, fetch_busy=0.25, fetch_host=0.75)
+    assert [(result.limit, result.limit_low) for result in run.probe.results] == [(16, 8)] * 3
+    assert all(elasticity(result) == pytest.approx(1.0, abs=0.05) for result in run.probe.results)
+
+
+def test_a_lowered_limit_that_is_not_felt_gives_no_result() -> None:
+    probe = ElasticityProbe()
+    for tenth in range(300):
+        now_s = tenth / 10
+        reading = Reading(answers=tenth * 4, ttfb_s=tenth * 0.2, slot_s=now_s * 2.0)  # 2 in flight, whatever the limit
+        probe.step(now_s, reading, Moment(32, 0.125, 0.1, 0.05, fetch_host=0.875))
+    assert probe.results == []
+    assert not probe.is_low
+
+
 @pytest.mark.parametrize(
     "moment",
     [
@@ -110,6 +127,7 @@ def test_nothing_is_lowered_in_the_first_five_seconds() -> None:
         {"total_s_p50": None},
         {"total_s_p50": 4.0},
         {"limit": 3},
+        {"fetch_busy": 0.05, "fetch_host": 0.95},
     ],
 )
 def test_it_does_not_probe_where_that_would_tell_nothing(moment: dict[str, object]) -> None:
@@ -142,6 +160,19 @@ def test_a_phase_in_which_the_limit_was_not_reached_gives_no_result() -> None:
         reading = Reading(answers=tenth * 10, ttfb_s=tenth * 1.0, slot_s=now_s * 5.0)  # 5 in flight, whatever the limit
         probe.step(now_s, reading, Moment(limit=32, fetch_busy=0.9, loop_busy=0.1, total_s_p50=0.05))
     assert probe.results == []
+
+
+def test_a_set_that_came_to_nothing_is_tried_again_soon_but_not_for_ever() -> None:
+    probe = ElasticityProbe()
+    lowered_s: list[float] = []
+    for tenth in range(3000):
+        now_s = tenth / 10
+        reading = Reading(answers=tenth * 10, ttfb_s=tenth * 1.0, slot_s=now_s * 20.0)  # 20 in flight at 32 and at 16
+        if probe.step(now_s, reading, Moment(limit=32, fetch_busy=0.9, loop_busy=0.1, total_s_p50=0.05)) is not None:
+            lowered_s.append(now_s)
+    assert probe.results == []
+    assert len(lowered_s) / 10 / 2 <= 0.30 * 30.0 + COST_SHARE * 300.0
+    assert lowered_s[0] < 6.0 < 15.0 < min(at_s for at_s in lowered_s if at_s > 12.0) < 20.0
 
 
 def test_slow_answers_are_probed_when_the_run_is_old_enough_to_afford_it() -> None:

@@ -132,10 +132,11 @@ _OUTPUT = (
         "--telemetry/--no-telemetry", default=True, show_default=True, help="Keep the time series; judge what limits."
     ),
     click.option(
-        "--probe/--no-probe",
-        default=True,
+        "--probe",
+        type=click.Choice(["auto", "early", "off"]),
+        default="auto",
         show_default=True,
-        help="Lower -j for a moment now and then to learn what it is worth.",
+        help="Lower -j for moments to learn what it is worth; auto: at most 5 % of the time, early: after 5 s.",
     ),
 )
 _SHOW = (
@@ -169,7 +170,7 @@ _SHOW = (
     ),
     click.option(
         "--metrics-hosts",
-        type=click.IntRange(0, 1000),
+        type=click.IntRange(0, 100),
         default=0,
         show_default=True,
         metavar="N",
@@ -199,6 +200,11 @@ _SHOW = (
         expose_value=False,
         callback=lambda ctx, _, path: _load_config(ctx, path),
         help="TOML file; keys are the long flags.",
+    ),
+    click.option(
+        "--profile",
+        type=click.Choice(["cpu", "await", "memory", "loop"]),
+        help="Record where CPU time, waiting, memory or the event loop goes; flamegraphs in OUT/_penstock/profiles.",
     ),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only."),
     click.option("-v", "--verbose", is_flag=True, help="A table of hosts in the live view."),

@@ -13,7 +13,7 @@ from penstock.engine.busyclock import BusyClock
 from penstock.engine.occupancy import Levels, Occupancy
 from penstock.engine.options import EngineOptions
 from penstock.policy.concurrency import SettableLimiter
-from penstock.policy.probe import ElasticityProbe, Moment, ProbeResult, Reading
+from penstock.policy.probe import AUTO_COST_SHARE, EARLY_COST_SHARE, ElasticityProbe, Moment, ProbeResult, Reading
 from penstock.process.options import Runner
 from penstock.process.runner import available_cores
 from penstock.telemetry.counters import Counters
@@ -40,7 +40,7 @@ _GROWING = {
     **{f"{phase}_sum_s": f"{phase}_s" for phase in ("dns", "connect", "tls", "ttfb", "body", "total")},
 }
 _PLACES = tuple(field.name for field in fields(Levels) if field.name.startswith("fetch_"))
-_MEANS = ("in_flight", "processing", "queued", "delayed", "channel_items", "credit_items", "credit_bytes", "limit")
+_MEANS = ("processing", "queued", "delayed", "channel_items", "credit_items", "credit_bytes", "limit")
 _SOURCE = ("source_busy", "source_blocked", "source_ended")
 
 
@@ -81,7 +81,7 @@ class Observer:
         self._buffered_bytes = buffered_bytes
         self._on_window = on_window
         self._meter = MachineMeter()
-        self._probe = ElasticityProbe()
+        self._probe = ElasticityProbe(EARLY_COST_SHARE if options.probe == "early" else AUTO_COST_SHARE)
         self._is_probed = False
         self._started_s = self._last_look_s = self._window_s = self._next_probe_s = 0.0
         self._next_verdict_s = 0.0
@@ -105,7 +105,7 @@ class Observer:
         self._occupancy.look(
             span_s, workers=workers, limit=self._limiter.limit(), buffered_bytes=self._buffered_bytes(), now_s=now_s
         )
-        if self._options.probe and now_s >= self._next_probe_s:
+        if self._options.probe != "off" and now_s >= self._next_probe_s:
             self._next_probe_s = now_s + _PROBE_STEP_S
             self._limiter.lowered = self._step_probe(now_s, is_ending=is_ending)
         self._is_probed |= self._limiter.lowered is not None
@@ -171,7 +171,7 @@ class Observer:
             return None
         last, counters = recent[-1], self._counters
         loop_busy = max((last.loop_run or 0.0) + (last.loop_runqueue or 0.0), last.loop_late)
-        moment = Moment(self._limiter.value, last.fetch_busy, loop_busy, last.total_s_p50, is_ending)
+        moment = Moment(self._limiter.value, last.fetch_busy, loop_busy, last.total_s_p50, is_ending, last.fetch_host)
         reading = Reading(
             counters.answers, counters.bytes_body, counters.ttfb_sum_s, counters.body_sum_s, self._slot_s()
         )
@@ -221,6 +221,7 @@ class Observer:
         window.loop_late = _share(self._lag.late_s - self._late_s, span_s)
         window.loop_lag_s_max = self._lag.take_peak_s()
         window.slot_s = max(0.0, self._slot_s() - self._slots_s)
+        window.in_flight = window.slot_s / span_s  # exact, where looks would miss what comes and goes with the beat
 
     def _fill_percentiles(self, window: Window) -> None:
         ttfb, total, body = self._marks

@@ -52,6 +52,7 @@ class Occupancy:
         self._dispatcher = dispatcher
         self._admission = admission
         self._levels = Levels()
+        self._reasons_before: tuple[tuple[str, float], ...] = ()
         self.process_workers = 1
 
     def look(self, span_s: float, *, workers: int, limit: int, buffered_bytes: int, now_s: float) -> None:
@@ -77,6 +78,8 @@ class Occupancy:
         empty = places - in_flight - at_process
         if empty > 0:
             self._count_empty(empty * span_s, now_s)
+        else:
+            self._reasons_before = ()
 
     def take(self) -> Levels:
         """What was added up, and begin anew."""
@@ -93,26 +96,39 @@ class Occupancy:
             levels.source_busy += span_s
 
     def _count_empty(self, place_s: float, now_s: float) -> None:
-        """Why places are empty. What holds items back now comes before what keeps new ones from coming."""
-        levels, state, frontier = self._levels, self._state, self._state.frontier
+        """Add to the reasons why places are empty.
+
+        Looks fall together with what wakes them: a permit that has just come back, a rate that has just opened. A place
+        that is about to start is seen far more often than that lasts, so what kept it empty until then counts.
+        """
+        reasons = self._reasons(now_s) or self._reasons_before or (("starting", 1.0),)
+        self._reasons_before = reasons
+        for name, share in reasons:
+            setattr(self._levels, name, getattr(self._levels, name) + place_s * share)
+
+    def _reasons(self, now_s: float) -> tuple[tuple[str, float], ...]:
+        """Names of `Levels` with their shares; nothing where an item and a place are there and it is about to start.
+        What holds items back now comes before what keeps new ones from coming."""
+        state, frontier = self._state, self._state.frontier
         if self._dispatcher.is_short_of_bytes:
-            levels.fetch_blocked += place_s
-        elif self._dispatcher.is_paused or (frontier.queued_count and frontier.is_rate_closed(now_s)):
-            levels.fetch_rate += place_s
-        elif frontier.queued_count:
+            return _BLOCKED
+        if self._dispatcher.is_paused or (frontier.queued_count and frontier.is_rate_closed(now_s)):
+            return _RATE
+        if frontier.queued_count:
             full, parked = frontier.full_hosts, frontier.parked_hosts
             if not full and not parked:
-                levels.starting += place_s  # an item and a place are there: it starts in this turn of the loop
-                return
-            levels.fetch_host += place_s * full / (full + parked)
-            levels.fetch_rate += place_s * parked / (full + parked)
-        elif not state.input_ended and not self._admission.is_starved:
-            levels.fetch_input += place_s
-        elif state.is_draining:
-            levels.fetch_ended += place_s
-        elif frontier.delayed_count:
-            levels.fetch_rate += place_s
-        elif self._admission.is_starved:
-            levels.fetch_blocked += place_s
-        else:
-            levels.fetch_ended += place_s
+                return ()
+            return (("fetch_host", full / (full + parked)), ("fetch_rate", parked / (full + parked)))
+        if not state.input_ended and not self._admission.is_starved:
+            return _INPUT
+        if state.is_draining:
+            return _ENDED
+        if frontier.delayed_count:
+            return _RATE
+        return _BLOCKED if self._admission.is_starved else _ENDED
+
+
+_BLOCKED = (("fetch_blocked", 1.0),)
+_RATE = (("fetch_rate", 1.0),)
+_INPUT = (("fetch_input", 1.0),)
+_ENDED = (("fetch_ended", 1.0),)

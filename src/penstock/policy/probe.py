@@ -14,7 +14,7 @@ settle.
 | idle    | normal | nothing                              | a set is due, affordable and would tell something       |
 | normal  | normal | settles (not the first), then counts | counted: to low; after the third low: result, to idle   |
 | low     | halved | settles, then counts                 | counted: to normal                                      |
-| any     |        | the set is given up                  | the run ends, the limit was changed, or it is not full  |
+| any     |        | the set is given up; again in 10 s   | the run ends, the limit was changed, or it is not full  |
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ LIMIT_MIN: Final = 4  # half of less says nothing of a limit
 LOW_PHASES: Final = 3
 FIRST_SET_S: Final = 4.5  # a set begins with a normal phase of 0.5 s or more, so nothing is lowered before 5 s
 SET_EVERY_S: Final = 300.0
+AGAIN_S: Final = 10.0  # after a set that came to nothing
 COST_SHARE: Final = 0.02  # of the run so far, all sets together
-FIRST_COST_SHARE: Final = 0.30  # the first set alone: 1 s of loss at 5 s, later in a run whose answers are slower
+AUTO_COST_SHARE: Final = 0.05  # until there is a result, twice at most: 1 s of throughput after 20 s
+EARLY_COST_SHARE: Final = 0.30  # the same for who wants to know soon: after 5 s, later where answers are slower
+FIRST_SETS: Final = 2
 PHASE_S_MAX: Final = 5.0  # for settling and for counting each
 ANSWERS_WANTED: Final = 40.0  # in a counting phase, if the time allows: chance alone then makes about 16 % of it
 
@@ -51,8 +54,9 @@ class Moment:
     """How the run stands now.
 
     `limit`: attempts allowed at once when nothing probes. `fetch_busy`: the share of those places that hold an attempt,
-    lately (a second or so); `loop_busy` the share of the time the event loop's thread ran or waited for a core.
-    `total_s_p50`: median seconds of an answer, None before any. `is_ending`: no more input, draining or paused.
+    lately (a second or so), `fetch_host` the share left empty by the limit of a host; `loop_busy` the share of the time
+    the event loop's thread ran or waited for a core. `total_s_p50`: median seconds of an answer, None before any.
+    `is_ending`: no more input, draining or paused.
     """
 
     limit: int
@@ -60,14 +64,16 @@ class Moment:
     loop_busy: float
     total_s_p50: float | None
     is_ending: bool = False
+    fetch_host: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """One low phase against the normal ones before and after it (their mean).
 
-    `limit_low` was in force during. Per second: `answers_per_s`, `bytes_per_s`; mean seconds of an answer: `ttfb_s`,
-    `body_s`; `in_flight` the mean number of attempts. `end_s` seconds since the run began.
+    `limit`: the attempts that were allowed, or what the limits of the hosts left of them; `limit_low` was in force
+    during. Per second: `answers_per_s`, `bytes_per_s`; mean seconds of an answer: `ttfb_s`, `body_s`; `in_flight` the
+    mean number of attempts. `end_s` seconds since the run began.
     """
 
     end_s: float
@@ -88,22 +94,39 @@ class ProbeResult:
 class ElasticityProbe:
     """Lowers the limit in sets of three moments, seldom enough not to matter. Use one for each run.
 
-    A set is begun only when it would tell something: at least 60 % of the places hold an attempt and the event loop is
-    under 70 %. Settling takes 1.5 × the median time of an answer (at least 0.2 s), counting 2 × (at least 0.5 s, up to
-    1 s to get 40 answers), 5 s each at most; answers that need longer than that to settle are not probed.
+    A set is begun only when it would tell something: the event loop is under 70 % busy, and at least 60 % of the places
+    hold an attempt, or 80 % do so or wait for the limit of a host (the lowered limit is then half of those that do).
+    Settling takes 1.5 × the median time of an answer (at least 0.2 s), counting 2 × (at least 0.5 s, up to 1 s to get
+    40 answers), 5 s each at most; answers that need longer than that to settle are not probed.
     Cost: under 1 µs when idle. Loss: at most half of the throughput during the low phases, see `COST_SHARE`.
     """
 
-    __slots__ = ("_done", "_from", "_last_set_s", "_phases", "_plan", "_spent_s", "_started_s", "results")
+    __slots__ = (
+        "_done",
+        "_first_cost_share",
+        "_from",
+        "_next_set_s",
+        "_phases",
+        "_plan",
+        "_results_before",
+        "_sets",
+        "_spent_s",
+        "_started_s",
+        "results",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, first_cost_share: float = EARLY_COST_SHARE) -> None:
+        """`first_cost_share`: of the run so far, what the sets may cost until there is a result, above 0."""
         self.results: list[ProbeResult] = []
+        self._first_cost_share = first_cost_share
         self._plan: _Plan | None = None
         self._phases = 0  # ended in this set: even while a normal one goes on, odd while a low one does
         self._started_s = 0.0
         self._from: tuple[float, Reading] | None = None  # where counting began; None while settling
         self._done: list[_Phase] = []
-        self._last_set_s: float | None = None
+        self._next_set_s = FIRST_SET_S
+        self._sets = 0  # that lowered the limit
+        self._results_before = 0  # this set
         self._spent_s = 0.0
 
     @property
@@ -119,26 +142,24 @@ class ElasticityProbe:
         plan = self._plan
         if plan is None:
             plan = self._begin(now_s, reading, moment)
-        elif moment.is_ending or moment.limit != plan.limit:
-            self._give_up(now_s)
+        elif moment.is_ending or moment.limit != plan.limit_set:
+            self._end_set(now_s)
             return None
         else:
             self._advance(now_s, reading, plan)
         return plan.limit_low if plan is not None and self.is_low else None
 
     def _begin(self, now_s: float, reading: Reading, moment: Moment) -> _Plan | None:
-        if now_s < FIRST_SET_S or not _would_tell(moment):
-            return None
-        if self._last_set_s is not None and now_s - self._last_set_s < SET_EVERY_S:
+        if now_s < self._next_set_s or not _would_tell(moment):
             return None
         plan = _plan(moment, reading.answers / now_s)
         if plan is None:
             return None
-        share = FIRST_COST_SHARE if self._last_set_s is None else COST_SHARE
+        share = COST_SHARE if self.results or self._sets >= FIRST_SETS else self._first_cost_share
         if self._spent_s + plan.cost_s > share * (now_s + plan.count_s):
             return None
-        self._last_set_s = now_s
         self._plan, self._phases, self._done = plan, 0, []
+        self._results_before = len(self.results)
         self._started_s, self._from = now_s, (now_s, reading)  # the run is settled already
         return plan
 
@@ -150,31 +171,44 @@ class ElasticityProbe:
         from_s, before = self._from
         if now_s - from_s < plan.count_s:
             return
-        if self.is_low:
-            self._spent_s += _LOSS * (now_s - self._started_s)
         phase = _phase(before, reading, now_s - from_s)
         if not _is_full(phase, plan, is_low=self.is_low):
-            self._plan = None
+            self._end_set(now_s)
             return
-        self._done.append(phase)
-        self._phases += 1
-        self._started_s, self._from = now_s, None
+        self._begin_phase(now_s, phase)
         if self._phases >= 3 and self._phases % 2 == 1:
-            self.results.append(_result(now_s, plan, *self._done[-3:]))
+            result = _result(now_s, plan, *self._done[-3:])
+            if result.in_flight_low > _LOWERED * result.in_flight:  # something else had kept the attempts few
+                self._end_set(now_s)
+                return
+            self.results.append(result)
         if self._phases == 2 * LOW_PHASES + 1:
-            self._plan = None
+            self._end_set(now_s)
 
-    def _give_up(self, now_s: float) -> None:
+    def _begin_phase(self, now_s: float, ended: _Phase) -> None:
+        self._count_cost(now_s)
+        self._done.append(ended)
+        self._phases += 1
+        self._sets += self._phases == 1
+        self._started_s, self._from = now_s, None
+
+    def _end_set(self, now_s: float) -> None:
+        self._count_cost(now_s)
+        self._plan = None
+        self._next_set_s = now_s + (SET_EVERY_S if len(self.results) > self._results_before else AGAIN_S)
+
+    def _count_cost(self, now_s: float) -> None:
         if self.is_low:
             self._spent_s += _LOSS * (now_s - self._started_s)
-        self._plan = None
 
 
 _LOSS: Final = 0.5  # the most a halved limit can cost
+_LOWERED: Final = 0.8  # of the attempts that were in flight: with more of them left the limit was not felt
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
+    limit_set: int
     limit: int
     limit_low: int
     settle_s: float
@@ -196,13 +230,19 @@ class _Phase:
 
 
 def _would_tell(moment: Moment) -> bool:
+    is_full = moment.fetch_busy >= 0.60 or moment.fetch_busy + moment.fetch_host >= 0.80
     return (
         not moment.is_ending
-        and moment.limit >= LIMIT_MIN
-        and moment.fetch_busy >= 0.60
+        and is_full
+        and _reached(moment) >= LIMIT_MIN
         and moment.loop_busy <= 0.70
         and moment.total_s_p50 is not None
     )
+
+
+def _reached(moment: Moment) -> int:
+    """The limit that is felt: the one that is set, or where hosts have limits of their own, what these leave of it."""
+    return moment.limit if moment.fetch_busy >= 0.60 else round(moment.limit * moment.fetch_busy)
 
 
 def _plan(moment: Moment, answers_per_s: float) -> _Plan | None:
@@ -214,7 +254,8 @@ def _plan(moment: Moment, answers_per_s: float) -> _Plan | None:
     if settle_s > PHASE_S_MAX:
         return None
     count_s = min(PHASE_S_MAX, max(0.5, 2.0 * typical_s, min(1.0, ANSWERS_WANTED / answers_per_s)))
-    return _Plan(moment.limit, max(2, moment.limit // 2), settle_s, count_s)
+    reached = _reached(moment)
+    return _Plan(moment.limit, reached, max(2, reached // 2), settle_s, count_s)
 
 
 def _phase(before: Reading, after: Reading, span_s: float) -> _Phase:

@@ -13,15 +13,17 @@ from typing import Final
 
 from penstock.telemetry.verdict_advice import experiment, step, twice
 from penstock.telemetry.verdict_bootstrap import shares
-from penstock.telemetry.verdict_elasticity import mean, readings
-from penstock.telemetry.verdict_rules import Label, decide, is_untold
-from penstock.telemetry.verdict_sums import NOTHING, STEADY_S_MIN, Means, Steady, means, steady, total
+from penstock.telemetry.verdict_elasticity import middle, readings
+from penstock.telemetry.verdict_rules import Label, decide, is_unprobed_pool, is_untold
+from penstock.telemetry.verdict_sums import NOTHING, STEADY_S_MIN, means, steady, total
 from penstock.telemetry.verdict_wording import NAMES, Case, evidence, numbers
 from penstock.telemetry.window import Probe, RunShape, Window
 
 _TOO_SHORT_MAX: Final = 0.3
 _UNTOLD_MAX: Final = 0.5
 _NOT_CLOSED_MAX: Final = 0.6
+_UNPROBED_MAX: Final = 0.8
+_PROBE_AGE_S_MAX: Final = 400.0  # a set of probes every five minutes, and some time for it
 _CLOSURE: Final = 0.10
 _CLOSURE_ATTEMPTS_MIN: Final = 50.0
 _OF_THE_LOOP: Final = ("event_loop", "machine_contention", "cpu")
@@ -80,8 +82,8 @@ def judge(windows: Sequence[Window], shape: RunShape, probes: Sequence[Probe] = 
     stretch = steady(windows)
     if not stretch.rows:
         return _cannot_tell(Case(means(NOTHING), None, shape, stretch), tentative=None)
-    each = readings(probes)
-    case = Case(means(total(stretch.rows)), mean(each), shape, stretch)
+    each = readings(_of_this_stretch(probes, windows))
+    case = Case(means(total(stretch.rows)), middle(each), shape, stretch)
     if stretch.span_s < STEADY_S_MIN:
         tentative = decide(case.means, case.elasticity, shape)
         return _cannot_tell(case, tentative=None if tentative == "mixed" else tentative)
@@ -90,10 +92,19 @@ def judge(windows: Sequence[Window], shape: RunShape, probes: Sequence[Probe] = 
         return _untold(case)
     votes = shares(stretch.rows, each, shape, seed=seed)
     confidence = votes.pop(label, 0.0)
-    is_closed = _closure(case.means, stretch)
+    is_closed = _closure(case)
     if is_closed is False and label not in _OF_THE_LOOP:
         confidence = min(confidence, _NOT_CLOSED_MAX)
+    if is_unprobed_pool(label, case.elasticity) and confidence > _UNPROBED_MAX:
+        votes["server"] = max(votes.get("server", 0.0), 1.0 - _UNPROBED_MAX)
+        confidence = _UNPROBED_MAX
     return _verdict(label, confidence, case, tuple(votes.items()), is_closed)
+
+
+def _of_this_stretch(probes: Sequence[Probe], windows: Sequence[Window]) -> list[Probe]:
+    """Probes are rare, so those of the last minutes before the windows still count; older ones told of another run."""
+    since_s = min((window.end_s for window in windows), default=0.0) - _PROBE_AGE_S_MAX
+    return [probe for probe in probes if probe.end_s >= since_s]
 
 
 def _verdict(
@@ -121,17 +132,24 @@ def _cannot_tell(case: Case, *, tentative: Label | None) -> Verdict:
 
 def _untold(case: Case) -> Verdict:
     """The places fetch, and no probe told why that is not faster: the two that it may be, evenly."""
-    held_by: Label = "network" if case.means.body > case.means.ttfb else "server"
+    run = case.means
+    held_by: Label = "cpu" if run.process > run.busy else "network" if run.body > run.ttfb else "server"
     alternatives: tuple[tuple[Label, float], ...] = ((held_by, 0.5), ("concurrency", 0.5))
-    return _verdict("mixed", _UNTOLD_MAX, case, alternatives, _closure(case.means, case.stretch))
+    return _verdict("mixed", _UNTOLD_MAX, case, alternatives, _closure(case))
 
 
-def _closure(run: Means, stretch: Steady) -> bool | None:
-    """Little's law: mean in-flight = attempts per second × seconds of an attempt. The left by our clock, the right by
-    libcurl's. None with too few answers, where failures hide their time, or for answers as long as the stretch."""
-    if run.answered < 0.9 or run.attempts_per_s * stretch.span_s < _CLOSURE_ATTEMPTS_MIN:
+def _closure(case: Case) -> bool | None:
+    """Little's law: mean in-flight = attempts per second × seconds of an attempt.
+
+    The left by our clock (`slot_s`, which is exact; `in_flight` is looked at every 20 ms), the right by libcurl's. More
+    than 10 % on the left may be what attempts waited for a loop that was late, or busy with the process function.
+    None with too few answers, where failures hide their time, or for answers as long as the stretch.
+    """
+    run, span_s = case.means, case.stretch.span_s
+    if run.answered < 0.9 or run.attempts_per_s * span_s < _CLOSURE_ATTEMPTS_MIN:
         return None
-    if run.answer_s * 5 > stretch.span_s or run.answer_s <= 0.0:
+    if run.answer_s * 5 > span_s or run.answer_s <= 0.0:
         return None
-    expected = run.attempts_per_s * run.answer_s
-    return abs(run.in_flight - expected) / expected < _CLOSURE
+    gap = run.slot_s / run.answer_s - 1.0  # both × attempts per second
+    explained = run.loop_late + (run.process_busy if case.shape.process_mode == "inline" else 0.0)
+    return -_CLOSURE < gap < _CLOSURE + explained

@@ -51,12 +51,11 @@ def step(label: Label, case: Case) -> str:
         case "cpu":
             return _cpu_step(shape)
         case "server":
-            half = max(1, shape.concurrency // 2)
-            return f"-j {half} gives the same answers/s and spares the server; more only with more servers"
+            return f"{_half(case)} gives the same answers/s and spares the server; more only with more servers"
         case "rate_limit":
             return _rate_step(run, shape)
         case "network":
-            return "fetch fewer bytes (smaller, compressed answers) or get more bandwidth; half of -j costs nothing"
+            return f"fetch fewer bytes (smaller, compressed answers) or get more bandwidth; {_half(case)} costs nothing"
         case "dns":
             return "run a caching resolver on this machine, or name the addresses: --resolve HOST:PORT:ADDR"
         case "connect":
@@ -87,13 +86,13 @@ def experiment(label: Label, case: Case) -> str:
         case "cpu":
             return "without --process: wrong if the throughput stays"
         case "server":
-            return f"-j {half}: wrong if the throughput falls by a quarter or more, or answers come no sooner"
+            return f"{_half(case)}: wrong if the throughput falls by a quarter or more, or answers come no sooner"
         case "rate_limit":
             if is_pushed_back(run):
                 return f"--rate {max(1.0, run.answers_per_s / 2):.0f}/s: wrong if the server still answers 429 or 503"
             return "twice the rate: wrong if the throughput stays"
         case "network":
-            return f"-j {half}: wrong if bytes/s fall by a quarter or more"
+            return f"{_half(case)}: wrong if bytes/s fall by a quarter or more"
         case "dns":
             return "--resolve for the hosts of a part of the list: wrong if it is no faster"
         case "connect":
@@ -108,6 +107,14 @@ def experiment(label: Label, case: Case) -> str:
             return f"-j {half}: throughput halved speaks for CONCURRENCY TOO LOW, unchanged for anything else"
         case _:
             assert_never(label)
+
+
+def _half(case: Case) -> str:
+    """The flag that halves what is in flight: that of the hosts where their limits are what is felt."""
+    shape = case.shape
+    if case.means.host > LIMITS.empty:
+        return f"--max-per-host {max(1, shape.concurrency_per_host // 2)}"
+    return f"-j {max(1, shape.concurrency // 2)}"
 
 
 def _twice_concurrency(case: Case) -> str:
@@ -158,7 +165,7 @@ def _mixed_step(case: Case) -> str:
     if is_untold("mixed", case.means, case.elasticity):
         if case.shape.concurrency < 4:
             return f"-j {2 * case.shape.concurrency} tells whether the limit holds it"
-        return "run it for 15 s or longer, so that the limit can be probed"
+        return "run it for 30 s or longer, or with --probe early, so that the limit can be probed"
     return f"change one thing at a time, -j {max(1, 2 * case.shape.concurrency)} first"
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Final
 
 from penstock.telemetry.window import Probe
@@ -19,8 +20,8 @@ _SD_MIN: Final = 0.06  # what a phase of half a second cannot do better than
 
 @dataclass(frozen=True, slots=True)
 class Elasticity:
-    """Means over the probes. `e` as above. `ttfb_growth_s` and `body_growth_s`: how much longer an answer takes at the
-    normal limit than at the lowered one, until its first byte and from there to its end."""
+    """Medians over the probes. `e` as above. `ttfb_growth_s` and `body_growth_s`: how much longer an answer takes at
+    the normal limit than at the lowered one, until its first byte and from there to its end."""
 
     e: float
     ttfb_growth_s: float
@@ -36,29 +37,28 @@ def readings(probes: Sequence[Probe]) -> tuple[Elasticity, ...]:
     )
 
 
-def mean(each: Sequence[Elasticity]) -> Elasticity | None:
-    """None of none."""
-    n = len(each)
-    if not n:
+def middle(each: Sequence[Elasticity]) -> Elasticity | None:
+    """None of none. The median: a moment in which the machine or the server did something else must not decide."""
+    if not each:
         return None
     return Elasticity(
-        sum(one.e for one in each) / n,
-        sum(one.ttfb_growth_s for one in each) / n,
-        sum(one.body_growth_s for one in each) / n,
+        median(one.e for one in each),
+        median(one.ttfb_growth_s for one in each),
+        median(one.body_growth_s for one in each),
     )
 
 
 def draw(each: Sequence[Elasticity], rng: random.Random) -> Elasticity | None:
-    """A resample of the probes, with what chance adds to so few of them: their spread, 0.06 at least, over √n."""
+    """A resample of the probes, with what chance adds to so few of them: their spread (1.48 × the median deviation, at
+    least 0.06; 0.12 for one probe alone) over √n."""
     n = len(each)
     if not n:
         return None
-    centre = sum(one.e for one in each) / n
-    variance = sum((one.e - centre) ** 2 for one in each) / (n - 1) if n > 1 else (2 * _SD_MIN) ** 2
-    drawn = mean([each[int(rng.random() * n)] for _ in range(n)])
+    drawn = middle([each[int(rng.random() * n)] for _ in range(n)])
     assert drawn is not None
-    noise = rng.gauss(0.0, math.sqrt(max(variance, _SD_MIN**2) / n))
-    return Elasticity(drawn.e + noise, drawn.ttfb_growth_s, drawn.body_growth_s)
+    centre = median(one.e for one in each)
+    spread = 1.48 * median(abs(one.e - centre) for one in each) if n > 1 else 2 * _SD_MIN
+    return replace(drawn, e=drawn.e + rng.gauss(0.0, max(spread, _SD_MIN) / math.sqrt(n)))
 
 
 def _reading(probe: Probe) -> Elasticity:

@@ -38,9 +38,10 @@ class Means:
     Places (attempts allowed at once, without those left empty because the input has ended; these six sum to 1):
     `busy`, `process`, `blocked`, `input`, `rate`, `host`, as `Window` says. Loop: `loop_run`, `loop_runqueue`, None
     where the system does not tell; `loop_late`. Stages: `process_busy`, `sink_busy`, `sink_commit`, `source_busy`.
-    Shares of the seconds in which places were held: `dns`, `connect` (with TLS), `ttfb`, `body`. `throttled` is a share
-    of the attempts, `answered` too. Per second: `answers_per_s`, `attempts_per_s`, `bytes_per_s`. `answer_s`: mean
-    seconds of an answer by libcurl, `slot_s` of an attempt by our own clock. `connects` per attempt. `machine_busy`,
+    Shares of the seconds in which places were held: `dns`, `connect` (with TLS), `ttfb`, `body`, and `unseen`, when
+    libcurl was done and the loop had not come to it yet (0 where failed attempts hide it). Of the attempts:
+    `throttled`, `answered`. Per second: `answers_per_s`, `attempts_per_s`, `bytes_per_s`. `answer_s`: mean seconds of
+    an answer by libcurl, `slot_s` of an attempt by our own clock. `connects` per attempt. `machine_busy` and
     `machine_steal`: of all cores, None if unknown.
     """
 
@@ -61,6 +62,7 @@ class Means:
     connect: float
     ttfb: float
     body: float
+    unseen: float
     throttled: float
     answered: float
     answers_per_s: float
@@ -145,6 +147,7 @@ def means(row: Row) -> Means:
         connect=connect * per_held,
         ttfb=ttfb * per_held,
         body=body * per_held,
+        unseen=max(0.0, 1.0 - total_s * per_held) if 0.0 < attempts * 0.9 <= answers else 0.0,
         throttled=min(1.0, throttled * per_attempt),
         answered=min(1.0, answers * per_attempt),
         answers_per_s=answers * per_s,

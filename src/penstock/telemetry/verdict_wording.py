@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Final, assert_never
 
 from penstock.telemetry.verdict_elasticity import Elasticity
-from penstock.telemetry.verdict_rules import LIMITS, Label, is_untold, loop_busy, loop_waits
+from penstock.telemetry.verdict_rules import LIMITS, Label, is_unprobed_pool, is_untold, loop_busy, loop_waits
 from penstock.telemetry.verdict_sums import STEADY_S_MIN, Means, Steady
 from penstock.telemetry.window import RunShape
 
@@ -58,14 +58,19 @@ def evidence(
             f"cannot tell: {case.stretch.span_s:.1f} s without warm-up and tail, and it takes {STEADY_S_MIN:.0f} s"
         )
     elif confidence < SURE and alternatives:
-        both = " / ".join(NAMES[one] for one in dict.fromkeys([label, *(other for other, _ in alternatives[:2])]))
-        sentences.append(f"mixed: {both}, only {confidence:.0%} of the resamples agree")
+        sentences.append(_undecided(label, confidence, alternatives))
     if not is_short or case.stretch.rows:
         sentences.append(_decisive(label, case))
         sentences.extend(_further(label, case))
     if is_closed is False:
         sentences.append(_not_closed(label, case.means))
-    return tuple(sentences)
+    return tuple(sentence.replace("%", " %") for sentence in sentences)  # as everywhere else we write it
+
+
+def _undecided(label: Label, confidence: float, alternatives: tuple[tuple[Label, float], ...]) -> str:
+    candidates = [one for one in (label, *(other for other, _ in alternatives)) if one != "mixed"]
+    both = " / ".join(NAMES[one] for one in candidates[:2])
+    return f"mixed: {both}; only {confidence:.0%} sure of {NAMES[label]}" if label != "mixed" else f"mixed: {both}"
 
 
 def numbers(case: Case) -> dict[str, float]:
@@ -92,6 +97,8 @@ def _decisive(label: Label, case: Case) -> str:
         case "event_loop":
             if busy is None or run.loop_late > busy:
                 return f"the loop is blocked: callbacks that were due waited {run.loop_late:.0%} of the time"
+            if busy <= LIMITS.loop:
+                return f"the loop is busy {busy:.0%} of the time, and attempts wait {run.unseen:.0%} of theirs for it"
             return f"the event loop's thread is busy {busy:.0%} of the time"
         case "machine_contention":
             return (
@@ -134,6 +141,8 @@ def _further(label: Label, case: Case) -> list[str]:
     run = case.means
     empty = run.blocked + run.input + run.rate + run.host
     sentences = [f"of the places {run.busy:.0%} fetch, {run.process:.0%} process, {empty:.0%} are empty"]
+    if is_unprobed_pool(label, case.elasticity):
+        sentences.append("whether the host would give more than its limit lets it has not been probed")
     busy = loop_busy(run)
     if busy is not None and label not in ("event_loop", "machine_contention"):
         sentences.append(f"the event loop's thread is busy {busy:.0%} of the time")
@@ -159,14 +168,18 @@ def _elastic(label: Label, elasticity: Elasticity, run: Means) -> str:
         )
     grown_s = elasticity.body_growth_s if label == "network" else elasticity.ttfb_growth_s
     part = "body" if label == "network" else "first byte"
-    return (
-        f"with half the limit the answers/s fell by {max(0.0, fewer):.0%} only (elasticity {elasticity.e:.2f}), "
-        f"and the {part} came {grown_s * 1e3:.0f} ms sooner"
-    )
+    sooner = f", and the {part} came {grown_s * 1e3:.0f} ms sooner" if grown_s > 0.0 else ""
+    fell = f"with half the limit the answers/s fell by {max(0.0, fewer):.0%} only"
+    return f"{fell} (elasticity {elasticity.e:.2f}){sooner}"
 
 
 def _mixed(case: Case) -> str:
     run, elasticity = case.means, case.elasticity
+    if is_untold("mixed", run, elasticity) and run.process > run.busy:
+        return (
+            f"cannot tell: {run.process:.0%} of the places wait for the process function, whose workers are busy "
+            f"{run.process_busy:.0%}; more places would help if what it waits for bears it"
+        )
     if is_untold("mixed", run, elasticity):
         kind = "body" if run.body > run.ttfb else "first byte"
         return (
@@ -181,7 +194,7 @@ def _mixed(case: Case) -> str:
 
 
 def _not_closed(label: Label, run: Means) -> str:
-    ours, theirs = run.in_flight, run.attempts_per_s * run.answer_s
+    ours, theirs = run.attempts_per_s * run.slot_s, run.attempts_per_s * run.answer_s
     law = f"{ours:.1f} in flight by our clock, {theirs:.1f} by libcurl's (Little's law)"
     if label in ("event_loop", "machine_contention", "cpu"):
         return f"{law}: the difference waits for the loop"
