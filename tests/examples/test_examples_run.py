@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -42,6 +43,20 @@ def test_stream_urls_prints_answers_and_failures() -> None:
 
 def test_process_functions_run_alone() -> None:
     assert run("examples/process_functions.py")
+
+
+def test_the_loop_profile_names_the_hidden_block(tmp_path: Path) -> None:
+    """A newcomer's program, not ours: one command, and the line is there."""
+    pytest.importorskip("aiohttp")
+    output = run("-m", "penstock", "profile", "loop", "-o", str(tmp_path), "examples/hidden_block.py")
+    assert output.startswith("40 pages in ")
+    lines = (ROOT / "examples" / "hidden_block.py").read_text("utf-8").splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "pbkdf2_hmac" in text)
+    profile = json.loads((tmp_path / "loop.json").read_text("utf-8"))
+    worst = profile["details"]["culprits"][0]
+    assert worst["place"] == f"fingerprint (examples/hidden_block.py:{line})"
+    assert worst["blocks"] >= 1
+    assert worst["blocked_s"] > 0.8 * profile["numbers"]["blocked_s"]
 
 
 def test_every_example_is_run_here() -> None:

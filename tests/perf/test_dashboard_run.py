@@ -79,7 +79,7 @@ def test_pause_stops_new_requests_and_resume_goes_on(tmp_path: Path, fresh: Orig
 def test_the_concurrency_can_be_raised_and_lowered(tmp_path: Path, fresh: OriginProcess) -> None:
     since = len(fresh.requests())
     with (
-        live_run(tmp_path, pages(fresh, 8000), "-j", "4", "--max-per-host", "64", "--no-probe") as run,
+        live_run(tmp_path, pages(fresh, 8000), "-j", "4", "--max-per-host", "64", "--probe", "off") as run,
         reading(run) as reader,
     ):
         until(lambda: len(fresh.requests()) > since + 20)

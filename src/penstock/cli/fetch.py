@@ -45,7 +45,7 @@ def fetch(**parameters: Any) -> None:
     with Session("fetch", job, parameters) as session:
         result = run_blocking(run_job(session.job, watcher=session.watcher, handle_signals=True))
         session.ended(result)
-    finish(result, parameters)
+    finish(result, parameters, session.profiling.said)
 
 
 def _dry_run(job: Any) -> None:

@@ -17,8 +17,10 @@ _COMMANDS = {
     "retry": ("retry", "Try the dead letters of a run again."),
     "status": ("status", "What a run has done so far, also while it is running."),
     "verify": ("verify", "Check every shard, the ledger and the accounting of a run; repair."),
+    "report": ("report", "A page and a Markdown file of what a run did and what limited it."),
     "origin": ("origin", "A local web server with scripted latency, limits and faults."),
     "demo": ("demo", "See all of it: 20,000 pages, 5 % faults, a SIGKILL, a resume, a proof."),
+    "profile": ("profile", "Flamegraphs of a program's CPU time, waiting, memory or event loop."),
 }
 USAGE, BUG, RESUMABLE = 2, 3, 75
 

@@ -46,4 +46,4 @@ def retry(**parameters: Any) -> None:
     with Session("retry", job, parameters) as session:
         result = run_blocking(run_retry(session.job, kinds, watcher=session.watcher, handle_signals=True))
         session.ended(result)
-    finish(result, parameters)
+    finish(result, parameters, session.profiling.said)

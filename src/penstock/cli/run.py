@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.observe import Observation, Watchers
+from penstock.cli.profiling import Profiling
 from penstock.engine.job import Job, JobResult, Watcher
 from penstock.engine.pipeline import Pipeline
 from penstock.telemetry.progress import Mode, Progress
@@ -68,6 +70,7 @@ class Session:
         """`command`: `fetch` or `retry`. Raises ConfigError when a flag cannot be obeyed, or an extra is missing."""
         self._parameters = parameters
         self._observation = Observation(command, parameters)
+        self.profiling = Profiling(command, parameters)
         self.job = replace(job, wrap_transport=self._observation.wrap_transport)
         is_silent = parameters["quiet"] or self._observation.is_json
         self._progress = ProgressWatcher(
@@ -80,6 +83,7 @@ class Session:
 
     def __enter__(self) -> Session:
         with ExitStack() as stack:
+            stack.enter_context(self.profiling)
             stack.enter_context(self._observation)
             if self._dashboard is not None:
                 stack.enter_context(self._dashboard)
@@ -108,8 +112,8 @@ def _dashboard(parameters: dict[str, Any], observation: Observation) -> Dashboar
     return DashboardWatcher(parameters["dashboard"], about, observation.say)
 
 
-def finish(result: JobResult, parameters: dict[str, Any]) -> None:
-    """Print the summary on stderr, write `--stats`, and leave with the run's exit code."""
+def finish(result: JobResult, parameters: dict[str, Any], said: Sequence[str] = ()) -> None:
+    """Print the summary on stderr, then the lines of `said`, write `--stats`, and leave with the run's exit code."""
     from penstock.telemetry.stats import summary_dict
 
     if parameters["stats"] is not None:
@@ -119,6 +123,7 @@ def finish(result: JobResult, parameters: dict[str, Any]) -> None:
         _leave(result.exit_code)  # JSON lines have told everything, errors too
     if not parameters["quiet"]:
         show_summary(result)
+        click.echo("".join(f"{line}\n" for line in said), err=True, nl=False)
     if result.note:
         click.echo(f"penstock: {result.note}", err=True)
     error = result.run.error
