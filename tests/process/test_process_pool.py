@@ -337,6 +337,7 @@ def test_a_worker_has_its_own_empty_stdin_and_its_children_hear_signals() -> Non
 
 def test_a_signal_to_the_whole_group_is_left_to_the_parent() -> None:
     async def body(runner: ProcessRunner) -> list[Result]:
+        await warm(runner)  # or the second worker is started only after the signals
         before = await run_bodies(runner, [b""] * 4)
         pids = runner.worker_pids
         for pid in pids:

@@ -7,7 +7,6 @@ of sending its input (about 0.1 ms and 0.3 ms per MB).
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +62,8 @@ def is_probed(probes: Sequence[Probe]) -> bool:
 
 def typical_s(samples: Sequence[Sample]) -> tuple[float, float]:
     """Median, and mean without the slowest call (of one sample: itself), in seconds."""
+    import statistics  # here: 5 ms, of which most runs need nothing
+
     walls = sorted(sample.wall_s for sample in samples)
     return statistics.median(walls), statistics.fmean(walls[:-1] or walls)
 
@@ -101,6 +102,8 @@ def decide(
         return decision("thread", f"over 1 ms, and threads because {cannot_isolate}")
     if cannot_thread is not None:
         return decision("process", f"over 1 ms, and processes because {cannot_thread}")
+    import statistics
+
     waits = statistics.median(s.busy_s / s.wall_s if s.wall_s > 0 else 1.0 for s in samples) < _WAITING_SHARE
     if not probes:
         if waits:

@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Final
 
 from penstock.telemetry.window import Probe
@@ -41,6 +40,8 @@ def middle(each: Sequence[Elasticity]) -> Elasticity | None:
     """None of none. The median: a moment in which the machine or the server did something else must not decide."""
     if not each:
         return None
+    from statistics import median  # here: 5 ms, of which a run without probes needs nothing
+
     return Elasticity(
         median(one.e for one in each),
         median(one.ttfb_growth_s for one in each),
@@ -54,6 +55,8 @@ def draw(each: Sequence[Elasticity], rng: random.Random) -> Elasticity | None:
     n = len(each)
     if not n:
         return None
+    from statistics import median
+
     drawn = middle([each[int(rng.random() * n)] for _ in range(n)])
     assert drawn is not None
     centre = median(one.e for one in each)
