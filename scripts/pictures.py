@@ -22,7 +22,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from penstock.perf.origin.process import OriginProcess
-from penstock.perf.profile.flamegraph import flamegraph_svg
+from penstock.perf.profile.draw.flamegraph import flamegraph_svg
 from penstock.perf.profile.model import Profile
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,8 +10,8 @@ from selenium.webdriver import Keys
 
 from browser import Browser
 from penstock.perf.page.document import document
-from penstock.perf.profile.diff import diff_html
-from penstock.perf.profile.flamegraph import (
+from penstock.perf.profile.draw.diff import diff_html
+from penstock.perf.profile.draw.flamegraph import (
     flamegraph_fragment,
     flamegraph_html,
     flamegraph_scripts,

@@ -10,9 +10,9 @@ from flame_kit import APP, LOADS, MAIN, PARSE, UNITS, hostile, of_kind, small, t
 from hypothesis import given
 
 from penstock.errors import ConfigError
-from penstock.perf.profile.diff import changes, diff_html, read_profile, write_diff
+from penstock.perf.profile.draw.diff import changes, diff_html, read_profile, write_diff
+from penstock.perf.profile.draw.output import write_profile
 from penstock.perf.profile.model import Frame, Profile, Stack
-from penstock.perf.profile.output import write_profile
 
 
 def cpu(stacks: dict[Stack, float]) -> Profile:

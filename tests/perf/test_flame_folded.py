@@ -12,9 +12,9 @@ from flame_kit import GET, HOSTILE, LOADS, MAIN, UNITS, hostile, of_kind, small,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.perf.profile.folded import from_folded, to_folded
+from penstock.perf.profile.draw.folded import from_folded, to_folded
+from penstock.perf.profile.draw.speedscope import to_speedscope
 from penstock.perf.profile.model import Frame, Kind, Profile, Stack
-from penstock.perf.profile.speedscope import to_speedscope
 
 SCHEMA = json.loads((Path(__file__).parent / "data" / "speedscope.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)

@@ -14,9 +14,9 @@ from flame_kit import HOSTILE, UNITS, big, hostile, of_kind, small
 
 from penstock.perf.page.assets import asset_names, asset_text
 from penstock.perf.page.document import POLICY, document, escaped, json_element
-from penstock.perf.profile.flamegraph import flamegraph_fragment, flamegraph_html, flamegraph_svg
+from penstock.perf.profile.draw.flamegraph import flamegraph_fragment, flamegraph_html, flamegraph_svg
+from penstock.perf.profile.draw.output import write_profile, write_text
 from penstock.perf.profile.model import Kind, Profile
-from penstock.perf.profile.output import write_profile, write_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 

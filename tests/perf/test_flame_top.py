@@ -7,8 +7,8 @@ from flame_kit import APP, GET, LOADS, MAIN, UNITS, big, hostile, of_kind, small
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.perf.profile.draw.top import ten_lines
 from penstock.perf.profile.model import Frame, Kind, Profile
-from penstock.perf.profile.top import ten_lines
 
 
 def words(line: str) -> str:

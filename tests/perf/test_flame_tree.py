@@ -9,9 +9,9 @@ import pytest
 from flame_kit import APP, GET, LOADS, MAIN, PARSE, big, small, trees
 from hypothesis import given
 
-from penstock.perf.profile.amounts import amount, percent, points
-from penstock.perf.profile.flametree import REST, compact, tree_of, weights_by_function, without_import_steps
-from penstock.perf.profile.groups import file_label, group_of
+from penstock.perf.profile.draw.amounts import amount, percent, points
+from penstock.perf.profile.draw.flametree import REST, compact, tree_of, weights_by_function, without_import_steps
+from penstock.perf.profile.draw.groups import file_label, group_of
 from penstock.perf.profile.model import Frame, Profile, Stack
 
 

@@ -101,8 +101,8 @@ def _check_writable(out: Path) -> None:
 
 
 def _finished(result: Profile, out: Path, json_file: str | None) -> None:
-    from penstock.perf.profile.output import write_profile
-    from penstock.perf.profile.top import ten_lines
+    from penstock.perf.profile.draw.output import write_profile
+    from penstock.perf.profile.draw.top import ten_lines
 
     for line in ten_lines(result, shutil.get_terminal_size((120, 24)).columns):
         click.echo(line, err=True)
@@ -194,8 +194,8 @@ def diff(before: Path, after: Path, out: Path | None) -> None:
 
     BEFORE.json and AFTER.json are two KIND.json. Shares of the whole are compared, so one run may be the longer one.
     """
-    from penstock.perf.profile.diff import changes, read_profile, write_diff
-    from penstock.perf.profile.groups import file_label
+    from penstock.perf.profile.draw.diff import changes, read_profile, write_diff
+    from penstock.perf.profile.draw.groups import file_label
 
     first, second = read_profile(before), read_profile(after)
     ordered = changes(first, second)  # raises when they are not of one kind, before a folder is made

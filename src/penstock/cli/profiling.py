@@ -39,8 +39,8 @@ class Profiling:
     def __exit__(self, *_: object) -> None:
         if self._recorder is None:
             return
-        from penstock.perf.profile.output import write_profile
-        from penstock.perf.profile.top import ten_lines
+        from penstock.perf.profile.draw.output import write_profile
+        from penstock.perf.profile.draw.top import ten_lines
 
         profile = self._recorder.stop()
         if not self._folder.parent.is_dir():

@@ -158,7 +158,4 @@ def columnar(windows: Iterable[Window]) -> dict[str, list[object]]:
 def windows_of(series: Mapping[str, list[object]]) -> list[Window]:
     """The inverse of `columnar`. Columns it does not know are left out, missing ones keep their default."""
     known = [name for name in COLUMNS if name in series]
-    return [
-        Window(**dict(zip(known, row, strict=True)))
-        for row in zip(*(series[name] for name in known), strict=True)
-    ]
+    return [Window(**dict(zip(known, row, strict=True))) for row in zip(*(series[name] for name in known), strict=True)]

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock.perf.profile.draw.output import write_profile
     from penstock.perf.profile.model import Frame, Profile
-    from penstock.perf.profile.output import write_profile
     from penstock.perf.profile.recorder import CannotProfile, RecorderOptions
     from penstock.perf.profile.session import Profiling, profile
 

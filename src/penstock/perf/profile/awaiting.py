@@ -27,7 +27,7 @@ COST_SHARE = 0.015
 """The share of the program's CPU time that looking may take; above it fewer tasks are looked at, then less often."""
 _USED_SHARE_MIN = 0.2
 """Of one core. A program that uses less is looked at as often as one that uses this much: 20 times a second."""
-_LOOKS_FIRST = 300
+_LOOKS_FIRST = 120
 """So many looks as if the program used a whole core: a short profile needs them, and a long one can spare them."""
 _USED_OVER_S = 0.5
 _SIGNAL_COST_S = 100e-6

@@ -66,13 +66,13 @@ class Profiling:
     def write(self, folder: str | Path) -> list[Path]:
         """Write each kind's files (KIND.html, .svg, .folded, .speedscope.json, .json) to `folder`, which is made if
         needed. Raises OSError when the disk does not take them."""
-        from penstock.perf.profile.output import write_profile
+        from penstock.perf.profile.draw.output import write_profile
 
         return [path for found in self._finished() for path in write_profile(found, Path(folder))]
 
     def top(self, limit: int = 10, width: int = 100) -> list[str]:
         """The lines that matter, at most `limit` (10 at most) of each kind, of at most `width` characters."""
-        from penstock.perf.profile.top import ten_lines
+        from penstock.perf.profile.draw.top import ten_lines
 
         return [line for found in self._finished() for line in ten_lines(found, width)[:limit]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from penstock.perf.page.assets import asset_text
 from penstock.perf.page.document import document, escaped
-from penstock.perf.profile.flamegraph import HEADINGS, flamegraph_fragment, flamegraph_scripts, flamegraph_styles
+from penstock.perf.profile.draw.flamegraph import HEADINGS, flamegraph_fragment, flamegraph_scripts, flamegraph_styles
 from penstock.perf.profile.model import Profile
 from penstock.perf.report.accounting import Accounting
 from penstock.perf.report.failures import FailureGroup

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from penstock.perf.page.assets import asset_text
 from penstock.perf.page.document import document, escaped
-from penstock.perf.profile.flamesvg import flamegraph_svg, picture
-from penstock.perf.profile.flametree import compact, tree_of
+from penstock.perf.profile.draw.flamesvg import flamegraph_svg, picture
+from penstock.perf.profile.draw.flametree import compact, tree_of
+from penstock.perf.profile.draw.pagetables import figures, heaviest_table, kind_sections, notes
 from penstock.perf.profile.model import Kind, Profile
-from penstock.perf.profile.pagetables import figures, heaviest_table, kind_sections, notes
 
 __all__ = [
     "Fragment",

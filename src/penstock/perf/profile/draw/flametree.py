@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 
-from penstock.perf.profile.groups import Group, file_label, group_of
+from penstock.perf.profile.draw.groups import Group, file_label, group_of
 from penstock.perf.profile.model import Frame, Profile, Stack
 
 LINES_KEPT = 3

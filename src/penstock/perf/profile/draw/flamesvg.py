@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from penstock.perf.page.document import escaped
-from penstock.perf.profile.amounts import amount, percent
-from penstock.perf.profile.flametree import Node, tree_of
-from penstock.perf.profile.groups import Group, file_label, group_of
+from penstock.perf.profile.draw.amounts import amount, percent
+from penstock.perf.profile.draw.flametree import Node, tree_of
+from penstock.perf.profile.draw.groups import Group, file_label, group_of
 from penstock.perf.profile.model import Profile, Unit
 
 ROW = 18

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
-from penstock.perf.profile.amounts import amount, percent
-from penstock.perf.profile.details import blocked_places, entries, number
-from penstock.perf.profile.flametree import tree_of, weights_by_function
-from penstock.perf.profile.groups import STATE_ROLES, file_label, group_of
+from penstock.perf.profile.draw.amounts import amount, percent
+from penstock.perf.profile.draw.details import blocked_places, entries, number
+from penstock.perf.profile.draw.flametree import tree_of, weights_by_function
+from penstock.perf.profile.draw.groups import STATE_ROLES, file_label, group_of
 from penstock.perf.profile.model import Frame, Profile, Stack
 
 LINES_MAX = 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from penstock.perf.profile.amounts import amount
+from penstock.perf.profile.draw.amounts import amount
 from penstock.perf.profile.model import Profile
 
 # From 0.1 ms to 50 s.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from penstock.perf.profile.groups import file_label
+from penstock.perf.profile.draw.groups import file_label
 from penstock.perf.profile.model import Profile
 
 

@@ -11,11 +11,11 @@ import json
 import os
 from pathlib import Path
 
-from penstock.perf.profile.flamegraph import flamegraph_html
-from penstock.perf.profile.flamesvg import flamegraph_svg
-from penstock.perf.profile.folded import to_folded
+from penstock.perf.profile.draw.flamegraph import flamegraph_html
+from penstock.perf.profile.draw.flamesvg import flamegraph_svg
+from penstock.perf.profile.draw.folded import to_folded
+from penstock.perf.profile.draw.speedscope import to_speedscope
 from penstock.perf.profile.model import Profile
-from penstock.perf.profile.speedscope import to_speedscope
 
 
 def write_profile(profile: Profile, folder: Path) -> list[Path]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from penstock.perf.page.document import escaped
-from penstock.perf.profile.amounts import amount, percent
-from penstock.perf.profile.details import BlockedPlace, blocked_places, entries, number
-from penstock.perf.profile.flametree import tree_of, weights_by_function
-from penstock.perf.profile.groups import file_label
+from penstock.perf.profile.draw.amounts import amount, percent
+from penstock.perf.profile.draw.details import BlockedPlace, blocked_places, entries, number
+from penstock.perf.profile.draw.flametree import tree_of, weights_by_function
+from penstock.perf.profile.draw.groups import file_label
+from penstock.perf.profile.draw.pagelag import lag_columns
 from penstock.perf.profile.model import Profile
-from penstock.perf.profile.pagelag import lag_columns
 
 ROWS_MAX = 10
 LEAKS_MAX = 10

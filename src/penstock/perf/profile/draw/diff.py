@@ -14,12 +14,12 @@ from typing import get_args
 
 from penstock.errors import ConfigError
 from penstock.perf.page.document import document, escaped
-from penstock.perf.profile.amounts import amount, percent, points
-from penstock.perf.profile.flamegraph import flamegraph_scripts, flamegraph_styles
-from penstock.perf.profile.flametree import compact, tree_of, weights_by_function
-from penstock.perf.profile.groups import file_label
+from penstock.perf.profile.draw.amounts import amount, percent, points
+from penstock.perf.profile.draw.flamegraph import flamegraph_scripts, flamegraph_styles
+from penstock.perf.profile.draw.flametree import compact, tree_of, weights_by_function
+from penstock.perf.profile.draw.groups import file_label
+from penstock.perf.profile.draw.output import write_text
 from penstock.perf.profile.model import Kind, Profile, Unit
-from penstock.perf.profile.output import write_text
 
 ROWS_MAX = 15
 _BYTES_MAX = 512 << 20

@@ -1,0 +1,1 @@
+"""Profiles as people read them: flamegraphs, tables, ten lines, folded stacks, speedscope files, differences."""
