@@ -29,7 +29,7 @@ from penstock.engine.loop import run_blocking
 from penstock.perf.origin.process import OriginProcess
 from penstock.perf.profile.recorder import CannotProfile, RecorderOptions, make_recorder
 
-LONG = "asyncio, 10,000 tasks, 15 times as long"  # after 120 looks, `await` looks as often as the CPU in use affords
+LONG = "asyncio, 10,000 tasks, 15 times as long"  # for `await`: its cost does not fall with time
 AIM_RATIO = 1.03
 OTHERS_SHARE_MAX = 0.03
 KINDS = ("none", "cpu", "await", "loop", "memory")

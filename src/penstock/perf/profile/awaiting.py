@@ -1,7 +1,7 @@
 """Where asyncio tasks spend their time, in task-seconds: running, runnable (ready, but the loop is busy) or waiting.
 
 A signal looks in once in every 10 ms, at a random moment of them: at which task runs, and at the chains of awaits of
-some others. It keeps its cost below 2 % of the program's CPU time by looking at fewer tasks, then less often.
+some others. It keeps its cost below 2 % by looking at fewer tasks, then less often.
 The rule: which moments are looked at never depends on what the program does in them.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from random import Random
-from time import monotonic, perf_counter, process_time, thread_time
+from time import monotonic, perf_counter, thread_time
 from types import CodeType, FrameType
 from typing import Any
 
@@ -24,12 +24,7 @@ from penstock.perf.profile.ticker import Ticker, TimerChoice
 
 INTERVAL_S = 0.010
 COST_SHARE = 0.015
-"""The share of the program's CPU time that looking may take; above it fewer tasks are looked at, then less often."""
-_USED_SHARE_MIN = 0.2
-"""Of one core. A program that uses less is looked at as often as one that uses this much: 20 times a second."""
-_LOOKS_FIRST = 120
-"""So many looks as if the program used a whole core: a short profile needs them, and a long one can spare them."""
-_USED_OVER_S = 0.5
+"""The share of wall time that looking may take; above it fewer tasks are looked at, then less often."""
 _SIGNAL_COST_S = 100e-6
 """What a look costs beside its own time: timer, signal, cold caches (20 to 100 µs measured on a busy two-core VM)."""
 _DELAY_S_MIN = 20e-6
@@ -65,8 +60,6 @@ class AwaitRecorder:
         # Times by the program's own clock, which stands still during looks: see _now_s.
         self._cell_began_s = self._cell_s = self._moment_s = 0.0
         self._held_s = 0.0
-        self._used_share = 1.0  # of one core, by the program, over the last _USED_OVER_S
-        self._used_from = (0.0, 0.0)  # when that began: time, and CPU time of the process
         self._started_s: float | None = None
         self._pid = os.getpid()
         self._others = OtherProcesses()
@@ -78,7 +71,6 @@ class AwaitRecorder:
         self._pid = os.getpid()
         self._others = OtherProcesses()
         self._started_s = self._cell_began_s = self._now_s()
-        self._used_from = (self._started_s, process_time())
         self._next_cell()
         self._arm()
 
@@ -97,18 +89,8 @@ class AwaitRecorder:
     def _next_cell(self) -> None:
         """Cut the cell that follows the last one, as long as its look may cost, and draw its moment."""
         self._cell_began_s += self._cell_s
-        used_share = 1.0 if self._found.looks < _LOOKS_FIRST else max(_USED_SHARE_MIN, self._used_share)
-        affordable = COST_SHARE * used_share
-        self._cell_s = max(self._interval_s, (_SIGNAL_COST_S + self._cost_s) / affordable)
+        self._cell_s = max(self._interval_s, (_SIGNAL_COST_S + self._cost_s) / COST_SHARE)
         self._moment_s = self._cell_began_s + self._rng.random() * self._cell_s
-
-    def _watch_use(self, now_s: float) -> None:
-        """How busy the program is; a look costs the same whether it computes or sleeps."""
-        from_s, from_cpu_s = self._used_from
-        if now_s - from_s >= _USED_OVER_S:
-            cpu_s = process_time()
-            self._used_share = min(1.0, (cpu_s - from_cpu_s) / (now_s - from_s))
-            self._used_from = (now_s, cpu_s)
 
     def _arm(self) -> None:
         self._ticker.arm(max(_DELAY_S_MIN, self._moment_s - self._now_s()))
@@ -126,7 +108,6 @@ class AwaitRecorder:
         found = self._found
         try:
             loop = asyncio._get_running_loop()
-            self._watch_use(now_s)
             weight_s = self._weight_s(now_s)
             if loop is not None:
                 self._look_at(loop, frame, weight_s)
