@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -98,7 +99,7 @@ def _cpu_s(words: list[str], origin: Origin, records: int, core: int | None, wor
     return usage.cpu_s
 
 
-def _document(costs: dict[str, list[float]], args: argparse.Namespace) -> dict[str, object]:
+def _document(costs: dict[str, list[float]], args: argparse.Namespace) -> dict[str, Any]:
     ratios = {}
     for other in ("off", "before"):
         if other in costs:
@@ -121,7 +122,7 @@ def _document(costs: dict[str, list[float]], args: argparse.Namespace) -> dict[s
     }
 
 
-def _markdown(document: dict[str, object]) -> str:
+def _markdown(document: dict[str, Any]) -> str:
     costs, ratios, where = document["cpu_us_per_record"], document["ratios"], document["machine"]
     lines = [
         "# What telemetry costs",
@@ -132,18 +133,18 @@ def _markdown(document: dict[str, object]) -> str:
         "",
         "| arm | median µs a record | rounds |",
         "|---|--:|--:|",
-        *(f"| {arm} | {statistics.median(values):.1f} | {len(values)} |" for arm, values in costs.items()),  # type: ignore[attr-defined]
+        *(f"| {arm} | {statistics.median(values):.1f} | {len(values)} |" for arm, values in costs.items()),
         "",
         f"| ratio | median | interval | at most {AIM_RATIO}? |",
         "|---|--:|--:|---|",
         *(
             f"| {name} | {r['median']:.3f} | [{r['low']:.3f}, {r['high']:.3f}], {r['coverage']:.0%} |"
             f" {r[f'at_most_{AIM_RATIO}']} |"
-            for name, r in ratios.items()  # type: ignore[attr-defined]
+            for name, r in ratios.items()
         ),
         "",
         f"{document['records']:,} records a run; {document['when']}; "
-        + "; ".join(f"{key} {value}" for key, value in where.items()),  # type: ignore[attr-defined]
+        + "; ".join(f"{key} {value}" for key, value in where.items()),
         "",
     ]
     return "\n".join(lines)

@@ -63,7 +63,8 @@ def keep_memory_flat() -> None:
 class Session:
     """All that stands around one run: live view, dashboard, metrics, traces, JSON lines. A context manager.
 
-    `job` is the job with what they put around its parts, `watcher` goes to `run_job`, and `ended` takes its result.
+    Once entered, `job` is the job with what they put around its parts; `watcher` goes to `run_job`, and `ended` takes
+    its result.
     """
 
     def __init__(self, command: str, job: Job, parameters: dict[str, Any]) -> None:
@@ -71,7 +72,7 @@ class Session:
         self._parameters = parameters
         self._observation = Observation(command, parameters)
         self.profiling = Profiling(command, parameters)
-        self.job = replace(job, wrap_transport=self._observation.wrap_transport)
+        self.job = job
         is_silent = parameters["quiet"] or self._observation.is_json
         self._progress = ProgressWatcher(
             "none" if is_silent else parameters["progress"], is_verbose=parameters["verbose"]
@@ -89,7 +90,6 @@ class Session:
                 stack.enter_context(self._dashboard)
             stack.enter_context(self._progress)
             self._stack = stack.pop_all()
-        # Known only now: an exporter is set up when it is entered.
         self.job = replace(self.job, wrap_transport=self._observation.wrap_transport)
         return self
 

@@ -146,7 +146,6 @@ class RunShape:
     process_workers: int = 1
     cores: int = 1
     hosts: int = 1
-    is_multiplexed: bool = False
 
 
 def columnar(windows: Iterable[Window]) -> dict[str, list[object]]:
