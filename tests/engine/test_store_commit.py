@@ -302,10 +302,10 @@ def test_the_streams_share_nothing_but_the_ledger(tmp_path: Path) -> None:
 def test_what_this_run_committed_is_told_apart_from_earlier_runs(tmp_path: Path) -> None:
     for expected in (2, 1):
         store = open_store(tmp_path, rows_max=100)
+        acks = []
         for i in range(expected):
             store.write([written(expected * 10 + i), failed(expected * 100 + i)])
-            store.commit()
-        shards, size_bytes = store.committed_here()
-        assert shards == expected
-        assert size_bytes > 0
+            acks.append(store.commit())
+        assert sum(ack.shards for ack in acks) == expected
+        assert all(ack.bytes_durable > 0 for ack in acks)
         store.close()

@@ -279,8 +279,7 @@ async def _run(
 
 def _concluded(job: Job, prepared: _Prepared, pipeline: Pipeline, runner: Runner, run: RunResult) -> JobResult:
     """Write down how the run ended."""
-    store, run_dir, counters = prepared.store, prepared.run_dir, run.counters
-    counters.shards, counters.bytes_durable = store.committed_here()
+    store, run_dir = prepared.store, prepared.run_dir
     snapshot = pipeline.snapshot(hosts_max=50)
     facts = run_facts(job.shards.format, run_dir, runner, run, pipeline.held_items)
     observed = None

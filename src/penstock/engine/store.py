@@ -73,7 +73,6 @@ class Store:
         recovered.shards.clear()  # the bitmaps say it all; memory must not grow with the number of shards
         self._ack = Ack()
         self.commit_clock = BusyClock()
-        self._shards_here = self._bytes_here = 0
         self._broken: SinkError | None = None
         self._is_closed = False
         counts = self._accounts.counts()
@@ -179,10 +178,6 @@ class Store:
         """Items durable so far, over all runs on this output. O(kinds); not for the hot path."""
         return self._accounts.counts()
 
-    def committed_here(self) -> tuple[int, int]:
-        """Data shards, and bytes of all shards, that this store has committed itself."""
-        return self._shards_here, self._bytes_here
-
     @property
     def accounts(self) -> Accounts:
         """Which id ended how; belongs to the store, read only."""
@@ -264,8 +259,6 @@ class Store:
         stream.done()
         self._ack.shards += shard.stream == "data"
         self._ack.bytes_durable += shard.bytes
-        self._shards_here += shard.stream == "data"
-        self._bytes_here += shard.bytes
         self._accounts.add(shard)
         self._taken.run_optimize()
 
