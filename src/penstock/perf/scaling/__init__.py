@@ -1,0 +1,1 @@
+"""How throughput grows with concurrency: the sweep, scaling laws with their uncertainty, the concurrency to choose."""
