@@ -8,6 +8,8 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 ARGS ?=
+# Most tests wait for a process they started, so more than the cores.
+JOBS ?= 3
 CODE := src tests scripts benchmarks examples
 # Read late: some of these folders are optional.
 EXISTING = $(wildcard $(CODE))
@@ -22,9 +24,9 @@ setup: .venv/.check ## everything for development: .venv with tests, linters, ty
 demo: .venv/.run ## watch it work: fetch 20,000 pages, kill, resume, verify (under two minutes)
 	@$(BIN)/penstock demo $(ARGS)
 
-test: .venv/.test ## every test, the slow ones too
+test: .venv/.test ## every test, the slow ones too; three at a time (JOBS=0: one after another)
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types layers house ## lint, format, types, layers, docs, house rules; or one: make lint, types, layers, house
 
