@@ -15,6 +15,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,10 +23,22 @@ from typing import Any
 from penstock.errors import ConfigError
 
 _FORM = "module:function or path/to/file.py:function"
-_EXAMPLE = "--process mypackage.pages:parse"
 
 
-def load_function(reference: str) -> Callable[..., Any]:
+@dataclass(frozen=True)
+class Wanted:
+    """How messages speak of the function: what it is, what its one argument is, how it is named and written."""
+
+    what: str = "process function"
+    argument: str = "the response"
+    example: str = "--process mypackage.pages:parse"
+    code: str = "def parse(response): return {'title': ...}"
+
+
+_PROCESS = Wanted()
+
+
+def load_function(reference: str, wanted: Wanted = _PROCESS) -> Callable[..., Any]:
     """Import and return the function that `reference` names; dots after the colon reach into classes.
 
     The current directory, and for a file its own folder, are put first on `sys.path` so that sibling modules import.
@@ -34,32 +47,32 @@ def load_function(reference: str) -> Callable[..., Any]:
     """
     module_name, colon, attribute = reference.rpartition(":")
     if not colon or not module_name or not attribute:
-        raise ConfigError(f"process function: expected {_FORM}, got {reference!r}", hint=f"for example {_EXAMPLE}")
+        raise ConfigError(f"{wanted.what}: expected {_FORM}, got {reference!r}", hint=f"for example {wanted.example}")
     if module_name.endswith(".py") or "/" in module_name or "\\" in module_name:
-        module = _import_file(module_name, reference)
+        module = _import_file(module_name, reference, wanted.what)
     else:
-        module = _import_module(module_name, reference)
+        module = _import_module(module_name, reference, wanted.what)
     found: Any = module
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise _missing(module, found, part, reference) from None
-    check_function(found, reference)
+            raise _missing(module, found, part, f"{wanted.what} {reference}") from None
+    check_function(found, reference, wanted)
     return found  # type: ignore[no-any-return]  # a user's module is untyped by nature; checked to be callable
 
 
-def check_function(function: object, where: str) -> None:
+def check_function(function: object, where: str, wanted: Wanted = _PROCESS) -> None:
     """Raise ConfigError unless `function` can be called with one positional argument. `where` names it in messages."""
     if inspect.isclass(function):
         raise ConfigError(
-            f"process function {where}: expected a function, got the class {function.__qualname__}",
-            hint="name a function that takes the response, or a method of an instance made in the module",
+            f"{wanted.what} {where}: expected a function, got the class {function.__qualname__}",
+            hint=f"name a function that takes {wanted.argument}, or a method of an instance made in the module",
         )
     if not callable(function):
         raise ConfigError(
-            f"process function {where}: expected something callable, got {type(function).__qualname__}",
-            hint="def parse(response): return {'title': ...}",
+            f"{wanted.what} {where}: expected something callable, got {type(function).__qualname__}",
+            hint=wanted.code,
         )
     try:
         signature = inspect.signature(function)
@@ -69,9 +82,9 @@ def check_function(function: object, where: str) -> None:
         signature.bind(object())
     except TypeError as error:
         raise ConfigError(
-            f"process function {where}: expected a function of one positional argument (the response), "
+            f"{wanted.what} {where}: expected a function of one positional argument ({wanted.argument}), "
             f"got the signature {_name(function)}{signature}: {error}",
-            hint="def parse(response): ...; give further parameters a default",
+            hint=f"{wanted.code.partition(' return')[0]} ...; give further parameters a default",
         ) from None
 
 
@@ -80,23 +93,23 @@ def file_module_name(path: Path) -> str:
     return f"penstock_file_{zlib.crc32(os.fsencode(path.resolve())):08x}_{path.stem}"
 
 
-def _import_module(name: str, reference: str) -> ModuleType:
+def _import_module(name: str, reference: str, what: str) -> ModuleType:
     _put_first_on_path(os.getcwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise _module_not_found(name, error.name, reference) from None
-        raise _raised_on_import(reference, error) from error
+            raise _module_not_found(name, error.name, reference, what) from None
+        raise _raised_on_import(f"{what} {reference}", error) from error
     except (Exception, SystemExit) as error:
-        raise _raised_on_import(reference, error) from error
+        raise _raised_on_import(f"{what} {reference}", error) from error
 
 
-def _import_file(text: str, reference: str) -> ModuleType:
+def _import_file(text: str, reference: str, what: str) -> ModuleType:
     path = Path(text).expanduser().resolve()
     if not path.is_file():
         raise ConfigError(
-            f"process function {reference}: expected a Python file at {path}, got "
+            f"{what} {reference}: expected a Python file at {path}, got "
             + ("a directory" if path.is_dir() else "nothing there"),
             hint=_near_files(path),
         )
@@ -105,7 +118,7 @@ def _import_file(text: str, reference: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"process function {reference}: expected a Python file, got {path.name}", hint="name it *.py")
+        raise ConfigError(f"{what} {reference}: expected a Python file, got {path.name}", hint="name it *.py")
     _put_first_on_path(os.getcwd())
     _put_first_on_path(str(path.parent))
     module = importlib.util.module_from_spec(spec)
@@ -114,7 +127,7 @@ def _import_file(text: str, reference: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise _raised_on_import(reference, error) from error
+        raise _raised_on_import(f"{what} {reference}", error) from error
     return module
 
 
@@ -123,7 +136,7 @@ def _put_first_on_path(folder: str) -> None:
         sys.path.insert(0, folder)
 
 
-def _module_not_found(name: str, missing: str, reference: str) -> ConfigError:
+def _module_not_found(name: str, missing: str, reference: str, what: str) -> ConfigError:
     hint = f"looked in {os.getcwd()} and sys.path; a file is named with its suffix, as in path/to/{missing}.py:function"
     as_file = Path(*name.split(".")).with_suffix(".py")
     near = difflib.get_close_matches(name.partition(".")[0], [path.stem for path in Path.cwd().glob("*.py")], n=1)
@@ -131,10 +144,10 @@ def _module_not_found(name: str, missing: str, reference: str) -> ConfigError:
         hint = f"try {as_file}:{reference.rpartition(':')[2]}"
     elif near:
         hint = f"did you mean {near[0]}:{reference.rpartition(':')[2]}?"
-    return ConfigError(f"process function {reference}: no module named {missing!r}", hint=hint)
+    return ConfigError(f"{what} {reference}: no module named {missing!r}", hint=hint)
 
 
-def _raised_on_import(reference: str, error: BaseException) -> ConfigError:
+def _raised_on_import(where: str, error: BaseException) -> ConfigError:
     last = traceback.format_exception_only(type(error), error)[-1].strip()
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
@@ -143,14 +156,14 @@ def _raised_on_import(reference: str, error: BaseException) -> ConfigError:
     if isinstance(error, SyntaxError) and error.filename:
         place = f" ({error.filename}:{error.lineno})"
     return ConfigError(
-        f"process function {reference}: expected a module that imports, but importing it raised {last}{place}",
+        f"{where}: expected a module that imports, but importing it raised {last}{place}",
         hint=f"python -c 'import runpy; runpy.run_path({error.filename!r})' shows the whole error"
         if isinstance(error, SyntaxError) and error.filename
         else "import the module in a Python shell to see the whole traceback",
     )
 
 
-def _missing(module: ModuleType, holder: object, part: str, reference: str) -> ConfigError:
+def _missing(module: ModuleType, holder: object, part: str, named: str) -> ConfigError:
     public = [name for name in dir(holder) if not name.startswith("_")]
     near = difflib.get_close_matches(part, public, n=3)
     own = [
@@ -165,9 +178,7 @@ def _missing(module: ModuleType, holder: object, part: str, reference: str) -> C
         hint = "functions there: " + ", ".join(own[:10])
     else:
         hint = f"{where} defines no function"
-    return ConfigError(
-        f"process function {reference}: expected a function named {part!r} in {where}, got none", hint=hint
-    )
+    return ConfigError(f"{named}: expected a function named {part!r} in {where}, got none", hint=hint)
 
 
 def _near_files(path: Path) -> str:
