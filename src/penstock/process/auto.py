@@ -93,6 +93,11 @@ class AutoRunner:
             self._marker.close()
             self._marker = None
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the worker processes that are ready; empty while the function runs elsewhere."""
+        return list(getattr(self._inner, "worker_pids", ()))
+
     def _measure(self, response: Response) -> Result:
         wall, busy = self._clocks.wall, self._clocks.busy
         start_busy_s, start_s = busy(), wall()

@@ -48,6 +48,11 @@ class Recorder:
         if len(self._failures) < _FAILURES_MAX:
             self._failures.append((number, message))
 
+    @property
+    def told(self) -> int:
+        """Items told so far, ended and failed."""
+        return len(self._ended) + self.failed
+
     def result(
         self,
         *,

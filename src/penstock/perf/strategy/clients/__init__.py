@@ -1,0 +1,1 @@
+"""HTTP clients for the strategies, each thin and idiomatic: one attempt, connections kept, nothing retried."""
