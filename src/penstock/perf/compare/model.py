@@ -80,7 +80,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class SerialShare:
-    """Amdahl's bound of a workload under one interpreter: the share of an item's time alone that is CPU of one thread.
+    """Amdahl's bound of a workload under one interpreter lock: `share` is `cpu_s`, the CPU of an item in the `leanest`
+    alternative under one lock, over `alone_s`, the time of an item at concurrency 1.
 
     `speedup_max` is 1 / share; `reached` the best measured throughput over that of concurrency 1.
     """
@@ -90,6 +91,7 @@ class SerialShare:
     reached: float
     reached_by: str
     cpu_s: float
+    leanest: str
     alone_s: float
 
 
