@@ -20,6 +20,8 @@ _COMMANDS = {
     "report": ("report", "A page and a Markdown file of what a run did and what limited it."),
     "origin": ("origin", "A local web server with scripted latency, limits and faults."),
     "demo": ("demo", "See all of it: 20,000 pages, 5 % faults, a SIGKILL, a resume, a proof."),
+    "compare": ("compare", "Sync, threads, processes, asyncio, uvloop and Penstock on one workload."),
+    "tune": ("tune", "Which concurrency to choose: a sweep, a scaling law, a recommendation."),
     "profile": ("profile", "Flamegraphs of a program's CPU time, waiting, memory or event loop."),
 }
 USAGE, BUG, RESUMABLE = 2, 3, 75
