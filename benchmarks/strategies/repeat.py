@@ -1,0 +1,152 @@
+"""Does `penstock compare` say the same twice? `python benchmarks/strategies/repeat.py --times 20`, about an hour.
+
+Whole comparisons, each with its own processes and seed, repeated over the presets; threads and uvloop run twice in
+each, so that the same code meets itself. Goes on where it was stopped (`--keep FILE`); `--out` writes the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.strategies.agreement import Agreement, Repetition, agreement, unsteady
+
+from penstock.perf.compare.options import CompareOptions
+from penstock.perf.compare.session import compare_workload
+from penstock.perf.workload.model import Strategy
+from penstock.perf.workload.presets import PRESETS, preset_workload
+from penstock.perf.workload.targets import fetch_alternatives
+from penstock.telemetry.machinefacts import machine_facts
+
+STRATEGIES: tuple[Strategy, ...] = (
+    "sync",
+    "threads",
+    "threads",
+    "processes",
+    "asyncio",
+    "uvloop",
+    "uvloop",
+    "penstock",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 1 when a comparison was refused: then something is wrong with the machine or the program."""
+    args = _parse(arguments)
+    kept = _kept(args.keep)
+    began_s = time.monotonic()
+    for number in range(args.times):
+        for preset in args.preset or list(PRESETS):
+            if f"{number} {preset}" in kept:
+                continue
+            if args.minutes and time.monotonic() - began_s > 60 * args.minutes:
+                break
+            verdicts, rounds, elapsed_s, refusal = _once(preset, args.seed + number)
+            print(f"{number + 1} of {args.times}, {preset}: {rounds} rounds, {elapsed_s:.0f} s {refusal}", flush=True)
+            if refusal:
+                return 1
+            kept[f"{number} {preset}"] = {"verdicts": verdicts, "rounds": rounds, "elapsed_s": elapsed_s}
+            with args.keep.open("a") as file:
+                file.write(json.dumps({"key": f"{number} {preset}", **kept[f"{number} {preset}"]}) + "\n")
+    text = page(kept)
+    print(text)
+    if args.out:
+        args.out.write_text(text)
+    return 0
+
+
+def page(kept: dict[str, dict[str, object]]) -> str:
+    """The Markdown page: per preset and over all."""
+    by_preset: dict[str, list[Repetition]] = {}
+    for key, entry in kept.items():
+        preset = key.split()[1]
+        verdicts = entry["verdicts"]
+        assert isinstance(verdicts, list)
+        by_preset.setdefault(preset, []).append({(preset, a, b): verdict for a, b, verdict in verdicts})
+    every = [repetition for repetitions in by_preset.values() for repetition in repetitions]
+    rows = [(preset, agreement(repetitions)) for preset, repetitions in by_preset.items()]
+    total = _sum([found for _, found in rows])
+    facts = machine_facts()
+    lines = [
+        "# Does a comparison say the same twice?",
+        "",
+        f"Whole comparisons repeated with new processes and seeds, on {facts['cpu']}, {facts['cores_usable']} cores, "
+        f"{facts['python']}, penstock {facts['penstock']}. Made by `python benchmarks/strategies/repeat.py`.",
+        "",
+        "*Agreement*: of every two repetitions and every pair of alternatives, how often both say the same (faster, "
+        "slower, cannot tell). *Opposite*: one says faster, the other slower. *Twins*: the same strategy twice in one "
+        "comparison; only `cannot tell` is right.",
+        "",
+        "| preset | repetitions | pairs | agreement | opposite | twins right |",
+        "|---|--:|--:|--:|--:|--:|",
+        *(_row(preset, found) for preset, found in rows),
+        _row("**all**", total),
+        "",
+    ]
+    loose = unsteady(every)
+    if loose:
+        lines += ["The pairs on which repetitions differ:", "", "| preset | pair | verdicts |", "|---|---|---|"]
+        for (preset, a, b), counts in loose:
+            said = ", ".join(f"{count} × {verdict}" for verdict, count in counts.most_common())
+            lines.append(f"| {preset} | {a} against {b} | {said} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _once(preset: str, seed: int) -> tuple[list[tuple[str, str, str]], int, float, str]:
+    with preset_workload(preset) as workload:
+        alternatives = fetch_alternatives(STRATEGIES, ("curl",))
+        comparison = compare_workload(workload, alternatives, CompareOptions(rate="none", seed=seed))
+    verdicts = [(pair.a, pair.b, pair.verdict) for pair in comparison.pairs if pair.metric == "throughput"]
+    refusal = comparison.refusal.message if comparison.refusal else ""
+    return [(a, b, str(verdict)) for a, b, verdict in verdicts], comparison.rounds, comparison.elapsed_s, refusal
+
+
+def _sum(found: Sequence[Agreement]) -> Agreement:
+    return Agreement(
+        repetitions=max((one.repetitions for one in found), default=0),
+        pairs=sum(one.pairs for one in found),
+        same=sum(one.same for one in found),
+        compared=sum(one.compared for one in found),
+        opposite=sum(one.opposite for one in found),
+        twins_right=sum(one.twins_right for one in found),
+        twins=sum(one.twins for one in found),
+    )
+
+
+def _row(name: str, found: Agreement) -> str:
+    share = "–" if found.share is None else f"{found.share:.1%} ({found.same:,} of {found.compared:,})"
+    twins = f"{found.twins_right} of {found.twins}"
+    return f"| {name} | {found.repetitions} | {found.pairs} | {share} | {found.opposite} | {twins} |"
+
+
+def _kept(path: Path) -> dict[str, dict[str, object]]:
+    if not path.exists():
+        return {}
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    return {entry.pop("key"): entry for entry in entries}
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=20, help="repetitions of each preset (default 20)")
+    parser.add_argument("--preset", action="append", help="one of the presets; repeatable (default: all)")
+    parser.add_argument("--minutes", type=float, help="begin no further comparison after this time")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--keep", type=Path, default=Path("build/compare-repeated.jsonl"), help="what was measured so far"
+    )
+    parser.add_argument("--out", type=Path, help="write the page here")
+    args = parser.parse_args(arguments)
+    args.keep.parent.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
