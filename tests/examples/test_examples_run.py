@@ -76,3 +76,21 @@ def test_the_code_in_the_readme_parses_and_uses_what_exists() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "penstock"
         }
         assert used <= set(penstock.__all__)
+
+
+def test_the_strategies_example_waits_and_computes() -> None:
+    pytest.importorskip("httpx")
+    assert int(run("examples/strategies.py", "waiting")) > 100_000
+    assert int(run("examples/strategies.py", "computing")) > 100_000
+
+
+def test_the_strategies_example_is_compared_by_the_command_of_the_guide() -> None:
+    """Sync and async functions of the reader's, on the embedded origin's pages, all with the same output."""
+    pytest.importorskip("httpx")
+    module = "examples/strategies.py"
+    command = ["compare", f"{module}:fetch_blocking", f"{module}:fetch_async", "--preset", "io-20ms", "--json", "-"]
+    few = ["--strategy", "threads", "--strategy", "asyncio", "--runs-max", "5", "--run-seconds", "0.1"]
+    document = json.loads(run("-m", "penstock", *command, *few, "--rate", "none", "--progress", "none"))
+    (comparison,) = document["comparisons"]
+    assert comparison["refusal"] is None
+    assert [one["function"] for one in comparison["summaries"]] == [f"{module}:fetch_blocking", f"{module}:fetch_async"]
