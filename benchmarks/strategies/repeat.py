@@ -12,18 +12,26 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
+from typing import TypeAlias
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.strategies.agreement import Agreement, Repetition, agreement, unsteady
+from benchmarks.strategies.agreement import Agreement, Key, Repetition, agreement, unsteady
 
 from penstock.perf.compare.options import CompareOptions
+from penstock.perf.compare.pairs import MARGIN
 from penstock.perf.compare.session import compare_workload
 from penstock.perf.workload.model import Strategy
 from penstock.perf.workload.presets import PRESETS, preset_workload
 from penstock.perf.workload.targets import fetch_alternatives
 from penstock.telemetry.machinefacts import machine_facts
 
+Told: TypeAlias = tuple[str, str, str, float | None]
+_WHY = (
+    f"A pair is told apart from a ratio of {1 + MARGIN:.2f} (or {1 / (1 + MARGIN):.2f}) on. One whose true ratio is "
+    "just there gets either verdict, whatever the rule: each start of a process moves it by a percent or so.",
+)
 STRATEGIES: tuple[Strategy, ...] = (
     "sync",
     "threads",
@@ -64,11 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def page(kept: dict[str, dict[str, object]]) -> str:
     """The Markdown page: per preset and over all."""
     by_preset: dict[str, list[Repetition]] = {}
+    ratios: dict[Key, list[float]] = {}
     for key, entry in kept.items():
         preset = key.split()[1]
         verdicts = entry["verdicts"]
         assert isinstance(verdicts, list)
-        by_preset.setdefault(preset, []).append({(preset, a, b): verdict for a, b, verdict in verdicts})
+        by_preset.setdefault(preset, []).append({(preset, a, b): verdict for a, b, verdict, _ in verdicts})
+        for a, b, _, ratio in verdicts:
+            if ratio is not None:
+                ratios.setdefault((preset, a, b), []).append(ratio)
     every = [repetition for repetitions in by_preset.values() for repetition in repetitions]
     rows = [(preset, agreement(repetitions)) for preset, repetitions in by_preset.items()]
     total = _sum([found for _, found in rows])
@@ -91,21 +103,26 @@ def page(kept: dict[str, dict[str, object]]) -> str:
     ]
     loose = unsteady(every)
     if loose:
-        lines += ["The pairs on which repetitions differ:", "", "| preset | pair | verdicts |", "|---|---|---|"]
-        for (preset, a, b), counts in loose:
+        lines += ["The pairs on which repetitions differ, with the least, the median and the largest ratio of all:", ""]
+        lines += ["| preset | pair | verdicts | ratio |", "|---|---|---|---|"]
+        for key, counts in loose:
+            preset, a, b = key
             said = ", ".join(f"{count} × {verdict}" for verdict, count in counts.most_common())
-            lines.append(f"| {preset} | {a} against {b} | {said} |")
-        lines.append("")
+            seen = ratios.get(key)
+            spread = f"{min(seen):.2f} · {median(seen):.2f} · {max(seen):.2f}" if seen else "–"
+            lines.append(f"| {preset} | {a} against {b} | {said} | {spread} |")
+        lines += ["", *_WHY, ""]
     return "\n".join(lines)
 
 
-def _once(preset: str, seed: int) -> tuple[list[tuple[str, str, str]], int, float, str]:
+def _once(preset: str, seed: int) -> tuple[list[Told], int, float, str]:
     with preset_workload(preset) as workload:
         alternatives = fetch_alternatives(STRATEGIES, ("curl",))
         comparison = compare_workload(workload, alternatives, CompareOptions(rate="none", seed=seed))
-    verdicts = [(pair.a, pair.b, pair.verdict) for pair in comparison.pairs if pair.metric == "throughput"]
+    judged = [pair for pair in comparison.pairs if pair.metric == "throughput"]
+    verdicts: list[Told] = [(pair.a, pair.b, str(pair.verdict), pair.ratio.value) for pair in judged]
     refusal = comparison.refusal.message if comparison.refusal else ""
-    return [(a, b, str(verdict)) for a, b, verdict in verdicts], comparison.rounds, comparison.elapsed_s, refusal
+    return verdicts, comparison.rounds, comparison.elapsed_s, refusal
 
 
 def _sum(found: Sequence[Agreement]) -> Agreement:
@@ -140,7 +157,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="begin no further comparison after this time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--keep", type=Path, default=Path("build/compare-repeated.jsonl"), help="what was measured so far"
+        "--keep", type=Path, default=Path("docs/report/compare-repeated.jsonl"), help="what was measured so far"
     )
     parser.add_argument("--out", type=Path, help="write the page here")
     args = parser.parse_args(arguments)
