@@ -11,9 +11,10 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -22,7 +23,9 @@ from benchmarks.strategies.agreement import Agreement, Key, Repetition, agreemen
 from penstock.perf.compare.options import CompareOptions
 from penstock.perf.compare.pairs import MARGIN
 from penstock.perf.compare.session import compare_workload
-from penstock.perf.workload.model import Strategy
+from penstock.perf.measure.model import RunRequest, RunResult
+from penstock.perf.measure.process import MeasuredProcess
+from penstock.perf.workload.model import Alternative, Strategy, Workload
 from penstock.perf.workload.presets import PRESETS, preset_workload
 from penstock.perf.workload.targets import fetch_alternatives
 from penstock.telemetry.machinefacts import machine_facts
@@ -55,13 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             if args.minutes and time.monotonic() - began_s > 60 * args.minutes:
                 break
-            verdicts, rounds, elapsed_s, refusal = _once(preset, args.seed + number)
-            print(f"{number + 1} of {args.times}, {preset}: {rounds} rounds, {elapsed_s:.0f} s {refusal}", flush=True)
+            entry = _once(preset, args.seed + number)
+            refusal = entry.pop("refusal")
+            told = f"{entry['rounds']} rounds, {entry['elapsed_s']:.0f} s {refusal}"
+            print(f"{number + 1} of {args.times}, {preset}: {told}", flush=True)
             if refusal:
                 return 1
-            kept[f"{number} {preset}"] = {"verdicts": verdicts, "rounds": rounds, "elapsed_s": elapsed_s}
+            kept[f"{number} {preset}"] = entry
             with args.keep.open("a") as file:
-                file.write(json.dumps({"key": f"{number} {preset}", **kept[f"{number} {preset}"]}) + "\n")
+                file.write(json.dumps({"key": f"{number} {preset}", **entry}) + "\n")
     text = page(kept)
     print(text)
     if args.out:
@@ -69,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def page(kept: dict[str, dict[str, object]]) -> str:
+def page(kept: dict[str, dict[str, Any]]) -> str:
     """The Markdown page: per preset and over all."""
     by_preset: dict[str, list[Repetition]] = {}
     ratios: dict[Key, list[float]] = {}
@@ -105,24 +110,45 @@ def page(kept: dict[str, dict[str, object]]) -> str:
     if loose:
         lines += ["The pairs on which repetitions differ, with the least, the median and the largest ratio of all:", ""]
         lines += ["| preset | pair | verdicts | ratio |", "|---|---|---|---|"]
-        for key, counts in loose:
-            preset, a, b = key
+        for pair, counts in loose:
+            preset, a, b = pair
             said = ", ".join(f"{count} × {verdict}" for verdict, count in counts.most_common())
-            seen = ratios.get(key)
+            seen = ratios.get(pair)
             spread = f"{min(seen):.2f} · {median(seen):.2f} · {max(seen):.2f}" if seen else "–"
             lines.append(f"| {preset} | {a} against {b} | {said} | {spread} |")
         lines += ["", *_WHY, ""]
     return "\n".join(lines)
 
 
-def _once(preset: str, seed: int) -> tuple[list[Told], int, float, str]:
+class _Noted(MeasuredProcess):
+    """Notes the throughput of each timed run, so that other rules can judge the same rounds later."""
+
+    def __init__(self, alternative: Alternative, workload: Workload, noted: dict[str, list[float]]) -> None:
+        super().__init__(alternative, workload)
+        self._noted = noted.setdefault(alternative.name, [])
+
+    def run(self, request: RunRequest) -> RunResult:
+        result = super().run(request)
+        if request.items is None:  # not the check of outputs
+            self._noted.append(float(f"{result.throughput_per_s:.5g}"))
+        return result
+
+
+def _once(preset: str, seed: int) -> dict[str, Any]:
+    noted: dict[str, list[float]] = {}
     with preset_workload(preset) as workload:
         alternatives = fetch_alternatives(STRATEGIES, ("curl",))
-        comparison = compare_workload(workload, alternatives, CompareOptions(rate="none", seed=seed))
+        options = CompareOptions(rate="none", seed=seed)
+        comparison = compare_workload(workload, alternatives, options, make=partial(_Noted, noted=noted))
     judged = [pair for pair in comparison.pairs if pair.metric == "throughput"]
     verdicts: list[Told] = [(pair.a, pair.b, str(pair.verdict), pair.ratio.value) for pair in judged]
-    refusal = comparison.refusal.message if comparison.refusal else ""
-    return verdicts, comparison.rounds, comparison.elapsed_s, refusal
+    return {
+        "verdicts": verdicts,
+        "rounds": comparison.rounds,
+        "elapsed_s": round(comparison.elapsed_s, 1),
+        "refusal": comparison.refusal.message if comparison.refusal else "",
+        "throughputs_per_s": {name: values[1:] for name, values in noted.items()},  # the first warmed up
+    }
 
 
 def _sum(found: Sequence[Agreement]) -> Agreement:
@@ -143,7 +169,7 @@ def _row(name: str, found: Agreement) -> str:
     return f"| {name} | {found.repetitions} | {found.pairs} | {share} | {found.opposite} | {twins} |"
 
 
-def _kept(path: Path) -> dict[str, dict[str, object]]:
+def _kept(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     entries = [json.loads(line) for line in path.read_text().splitlines()]
