@@ -64,7 +64,7 @@ def percentiles(p50_s: float, tail: float, rng: random.Random, *, is_enough: boo
 def summary(
     name: str, wait_s: float, cpu_s: float, rate: float | None, rng: random.Random, concurrency: int = 32
 ) -> Summary:
-    strategy: Strategy = name if name in STRATEGIES else "asyncio"  # type: ignore[assignment]
+    strategy: Strategy = name if name in STRATEGIES else "asyncio"  # type: ignore[assignment]  # looked up just now
     cpu_s *= _WEIGHT.get(name, 1.0)
     places = 1 if strategy == "sync" else 4 if strategy == "processes" else concurrency
     cores = 1.9 if strategy == "processes" else 1.0

@@ -121,7 +121,7 @@ WORKLOAD = Workload("kit", "", ("a", "b", "c"), concurrency=2, processes=2, run_
 
 
 def workload_of(*items: str, **changes: object) -> Workload:
-    return replace(WORKLOAD, items=items, **changes)  # type: ignore[arg-type]
+    return replace(WORKLOAD, items=items, **changes)  # type: ignore[arg-type]  # fields of a workload
 
 
 def wait_until_ended(pids: list[int], timeout_s: float = 20.0) -> None:

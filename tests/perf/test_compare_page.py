@@ -30,9 +30,7 @@ from penstock.perf.compare.model import Comparison, Estimate, Pair, Percentiles,
 from penstock.perf.compare.page import compare_html
 from penstock.perf.compare.pictures import (
     comparison_pictures,
-    cpu_svg,
     latency_svg,
-    service_svg,
     stems,
     throughput_svg,
 )
@@ -230,7 +228,7 @@ def test_without_an_open_loop_there_is_no_latency_and_its_picture_shows_service_
     page = Page(compare_html([told])).text
     assert "latency from the intended start" not in page.lower()
     assert "service time p95" in page
-    assert latency_svg(told) == service_svg(told)
+    assert latency_svg(told) == comparison_pictures([told])[f"{told.workload}-service"]
     assert list(comparison_pictures([told])) == [f"{told.workload}-{name}" for name in ("throughput", "service", "cpu")]
 
 
@@ -347,7 +345,7 @@ def test_best_is_who_leads_and_who_cannot_be_told_from_it() -> None:
 def test_rows_stand_in_one_order_in_every_chart() -> None:
     told = comparison()
     names = [one.name for one in ordered(told)]
-    for svg in (throughput_svg(told), cpu_svg(told), service_svg(told), latency_svg(told)):
+    for svg in (throughput_svg(told), latency_svg(told), *comparison_pictures([told]).values()):
         shown = [text.split()[0] for text in texts(svg) if text.split()[0] in STRATEGIES]
         assert shown == names
 

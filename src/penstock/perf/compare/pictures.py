@@ -24,16 +24,6 @@ def throughput_svg(comparison: Comparison) -> str:
     return standalone(throughput(comparison))
 
 
-def cpu_svg(comparison: Comparison) -> str:
-    """CPU time for 1,000 items, as an SVG file."""
-    return standalone(cpu(comparison))
-
-
-def service_svg(comparison: Comparison) -> str:
-    """p50, p95 and p99 of the service time in the closed loop, as an SVG file."""
-    return standalone(service(comparison))
-
-
 def latency_svg(comparison: Comparison) -> str:
     """p50, p95 and p99 from the intended start at a common rate, as an SVG file; without one, of the service time."""
     return standalone(latency(comparison) or service(comparison))
